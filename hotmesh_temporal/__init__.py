@@ -1,0 +1,1 @@
+"""Temporal applications on the user's own database."""

@@ -1,0 +1,1 @@
+"""The hotmesh-temporal command."""

@@ -1,0 +1,1 @@
+"""What a database provider must do: store, stream, sub, search."""

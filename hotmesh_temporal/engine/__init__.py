@@ -1,0 +1,1 @@
+"""The sans-IO engine: state and command in, events and effects out."""

@@ -1,0 +1,1 @@
+"""The Temporal service: validate a request, call the runtime, build the reply."""

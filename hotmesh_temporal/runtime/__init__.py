@@ -1,0 +1,1 @@
+"""All awaiting: load, decide, commit, wake; matching, timers, leases."""

@@ -1,0 +1,1 @@
+"""How bytes reach the frontend: loopback and public gRPC."""

@@ -1,0 +1,1 @@
+"""Database providers, one folder per backend."""
