@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import IO
 
 import temporalio.service
 from temporalio.client import Client
@@ -51,13 +52,10 @@ class TemporalServer:
         self._port, http, metrics = _free_ports(3)
         handle, name = tempfile.mkstemp(prefix="temporal-dev-", suffix=".log")
         self._log = Path(name)
+        ports = [f"--port={self._port}", f"--http-port={http}", f"--metrics-port={metrics}"]
+        command = [_binary(), "server", "start-dev", "--headless", "--ip=127.0.0.1", "--log-level=error"]
         with os.fdopen(handle, "wb") as log:
-            self._process = subprocess.Popen(
-                [_binary(), "server", "start-dev", "--headless", "--ip=127.0.0.1", "--log-level=error"]
-                + [f"--port={self._port}", f"--http-port={http}", f"--metrics-port={metrics}", *self._options],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+            self._process = _spawn([*command, *ports, *self._options], log)
         await self._wait_healthy()
 
     def stop(self) -> None:
@@ -93,6 +91,10 @@ class TemporalServer:
 
 async def _has_default_namespace(client: Client) -> bool:
     return await client.count_workflows("WorkflowId = 'none'") is not None
+
+
+def _spawn(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -1,0 +1,125 @@
+"""Runs scenarios on targets, several at a time, each once per session."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import importlib
+import inspect
+import json
+import pkgutil
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+
+import compat_tests.scenarios
+from compat_tests.env import Env
+from compat_tests.targets import Target, new_target
+
+CONCURRENCY = 8
+SCENARIO_TIMEOUT = 75.0
+"""Seconds."""
+
+Scenario = Callable[[Env], Awaitable[None]]
+
+
+@dataclass
+class Run:
+    """What one scenario did on one target: its normalized records, or why it broke."""
+
+    records: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    error: str = ""
+    replay_errors: list[str] = field(default_factory=list[str])
+
+
+def discover() -> dict[str, Scenario]:
+    """Every scenario by its name, without the prefix ``scenario_``."""
+    found: dict[str, Scenario] = {}
+    for module_info in pkgutil.iter_modules(compat_tests.scenarios.__path__):
+        module = importlib.import_module(f"compat_tests.scenarios.{module_info.name}")
+        for name, function in inspect.getmembers(module, inspect.iscoroutinefunction):
+            if name.startswith("scenario_") and function.__module__ == module.__name__:
+                short = name.removeprefix("scenario_")
+                assert short not in found, f"two scenarios are named {short}"
+                found[short] = function
+    return found
+
+
+class Runner:
+    """Starts targets when they are first needed and runs each scenario on each at most once per `repeat`."""
+
+    def __init__(self) -> None:
+        self._targets: dict[str, asyncio.Task[Target]] = {}
+        self._runs: dict[tuple[str, str, int], asyncio.Task[Run]] = {}
+        self._slots = asyncio.Semaphore(CONCURRENCY)
+
+    def start(self, target: str, name: str, scenario: Scenario, repeat: int = 0) -> asyncio.Task[Run]:
+        """The run of a scenario on a target, started now if it was not before."""
+        key = (target, name, repeat)
+        if key not in self._runs:
+            self._runs[key] = asyncio.create_task(self._run(target, name, scenario))
+        return self._runs[key]
+
+    async def close(self) -> None:
+        """Stop what runs, and the targets."""
+        for run in self._runs.values():
+            run.cancel()
+        await asyncio.gather(*self._runs.values(), return_exceptions=True)
+        for starting in self._targets.values():
+            if not isinstance(target := (await asyncio.gather(starting, return_exceptions=True))[0], BaseException):
+                await target.stop()
+
+    async def _run(self, target_name: str, name: str, scenario: Scenario) -> Run:
+        async with self._slots:
+            try:
+                target = await self._target(target_name)
+            except Exception:
+                return Run(error=f"{target_name} did not start:\n{traceback.format_exc()}")
+            env = Env(name, target.client, target.connection)
+            run = Run()
+            try:
+                await asyncio.wait_for(scenario(env), SCENARIO_TIMEOUT)
+            except Exception:
+                run.error = traceback.format_exc()
+            run.records = env.normalized()
+            run.replay_errors = await replay(env)
+            return run
+
+    async def _target(self, name: str) -> Target:
+        if name not in self._targets:
+            self._targets[name] = asyncio.create_task(_start(name))
+        return await asyncio.shield(self._targets[name])
+
+
+async def _start(name: str) -> Target:
+    target = new_target(name)
+    await target.start()
+    return target
+
+
+async def replay(env: Env) -> list[str]:
+    """Replay every recorded history of a known workflow; the errors, if any."""
+    if not env.recorded_histories:
+        return []
+
+    async def histories() -> AsyncIterator[WorkflowHistory]:
+        for history in env.recorded_histories:
+            yield history
+
+    replayer = Replayer(workflows=list(env.workflows.values()), workflow_runner=UnsandboxedWorkflowRunner())
+    results = await replayer.replay_workflows(histories(), raise_on_replay_failure=False)
+    return [f"{run_id}: {error}" for run_id, error in results.replay_failures.items()]
+
+
+def difference(expected: Run, actual: Run, names: tuple[str, str]) -> str:
+    """A unified diff of the records as JSON lines; empty if they are equal."""
+    lines = difflib.unified_diff(_lines(expected), _lines(actual), *names, lineterm="", n=6)
+    return "\n".join(lines)
+
+
+def _lines(run: Run) -> list[str]:
+    return json.dumps(run.records, indent=1, sort_keys=True, ensure_ascii=False).splitlines()

@@ -1,0 +1,1 @@
+"""Scenarios by area: each public coroutine function named ``scenario_*`` is one."""
