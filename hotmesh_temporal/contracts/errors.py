@@ -31,6 +31,10 @@ class CrossProviderTransaction(ContractError):
     """A call was given a transaction of another database; nothing was queued."""
 
 
+class NotSupported(ContractError):
+    """This provider does not offer the call, as its capabilities say; nothing was changed."""
+
+
 class Unavailable(ContractError):
     """The database cannot be reached or refused the connection; the call may be tried again."""
 

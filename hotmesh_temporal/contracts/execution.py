@@ -102,7 +102,9 @@ class ExecutionStore(ABC):
     # -- outbox -----------------------------------------------------------------------------------------------
 
     @abstractmethod
-    async def outbox_add(self, stream: str, messages: Sequence[str], transaction: Transaction | None = None) -> list[str]:
+    async def outbox_add(
+        self, stream: str, messages: Sequence[str], transaction: Transaction | None = None
+    ) -> list[str]:
         """Keep messages for a broker that cannot join this store's transaction; returns their ids (extension)."""
 
     @abstractmethod

@@ -78,6 +78,18 @@ class StreamMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that will not be delivered any more (extension). ``attempt`` counts the deliveries that it had."""
+
+    message_id: str
+    stream: str
+    data: str
+    attempt: int
+    reason: str
+    dead_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class StreamStats:
     """``message_count`` (the depth) is ready + delayed + in flight; ``dead`` are dead letters, not part of the depth."""
 
@@ -141,13 +153,18 @@ class HookSignal:
 
 @dataclass(frozen=True, slots=True)
 class TimeHookTask:
-    """A due time hook, see ``get_next_task``. ``type`` is one of sleep, expire, interrupt, delist, child."""
+    """A due time hook, see ``get_next_task``. ``type`` is one of sleep, expire, interrupt, delist, child.
+
+    ``dad`` and ``fence`` are extensions: the dimensional address, and what ``ack_time_hook`` must show.
+    """
 
     list_key: str
     job_id: str
     gid: str
     activity_id: str
     type: str
+    dad: str = ""
+    fence: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +174,21 @@ class ThrottleOptions:
     throttle: int
     topic: str | None = None
     guid: str | None = None
+
+
+MAX_DELAY_MS = 2**31 - 1
+"""A throttle of this many milliseconds means: paused until further notice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterruptOptions:
+    """How to interrupt a job. ``throw`` False leaves no error in the job; ``suppress`` reports no failure."""
+
+    reason: str = ""
+    code: int = 410
+    stack: str = ""
+    throw: bool = True
+    suppress: bool = False
 
 
 JsonObject = Mapping[str, Any]
