@@ -1,6 +1,7 @@
 """What a database provider must do: store, stream, sub, search.
 
-Read ``backend`` first, then ``store``, ``stream``, ``sub`` and ``search``; ``hotmesh_temporal.conformance`` checks a provider.
+Read ``backend`` first, then ``store``, ``stream``, ``sub`` and ``search``; ``hotmesh_temporal.conformance`` checks a
+provider.
 """
 
 from .backend import Backend, ConnectionSpec

@@ -53,4 +53,6 @@ class Backend(ABC):
     @property
     @abstractmethod
     def identity(self) -> str:
-        """Two specs that reach the same database give the same text; used to share one engine per process. No secrets."""
+        """Two specs that reach the same database give the same text; used to share one engine per process. No
+        secrets.
+        """

@@ -1,4 +1,6 @@
-"""Errors that a provider raises. Driver errors never leave a provider: they become one of these, with the original as cause."""
+"""Errors that a provider raises. Driver errors never leave a provider: they become one of these, with the original as
+cause.
+"""
 
 from __future__ import annotations
 

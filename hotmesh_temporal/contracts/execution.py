@@ -82,7 +82,9 @@ class ExecutionStore(ABC):
     async def register_timer(
         self, timer_id: str, fire_at_ms: int, payload: str = "", transaction: Transaction | None = None
     ) -> None:
-        """Arm (or re-arm: replace time and payload, void older claims) a timer with millisecond precision (extension)."""
+        """Arm (or re-arm: replace time and payload, void older claims) a timer with millisecond precision
+        (extension).
+        """
 
     @abstractmethod
     async def cancel_timer(self, timer_id: str, transaction: Transaction | None = None) -> bool:
@@ -90,14 +92,15 @@ class ExecutionStore(ABC):
 
     @abstractmethod
     async def claim_due_timers(self, now_ms: int, limit: int, lease_ms: int) -> DueTimers:
-        """Claim up to ``limit`` timers due at ``now_ms``: no other claim gets them before ``now_ms + lease_ms`` (extension).
+        """Claim up to ``limit`` timers due at ``now_ms``: no other claim gets them before ``now_ms + lease_ms``
+        (extension).
 
         At least once: a claimed timer that is neither acked, re-armed nor cancelled comes due again.
         """
 
     @abstractmethod
     async def ack_timer(self, timer_id: str, fence: int) -> bool:
-        """Remove a claimed timer if ``fence`` is still that of the last claim or arming. True if removed (extension)."""
+        """Remove a claimed timer if ``fence`` is still that of the last claim or arming. True if so (extension)."""
 
     # -- outbox -----------------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """How a job's state becomes the fields of its hash, and back. Pure functions that every store shares.
 
 A state is a nested JSON object. A *symbol name* is an activity id, or ``$<topic>`` for the job itself; its symbol map
-gives paths relative to it (``output/data/x``; ``data/x`` for the job). In the state an activity's values stand under its
-id, the job's at the top. The field of a value is its symbol, for an activity followed by its dimensional address.
+gives paths relative to it (``output/data/x``; ``data/x`` for the job). In the state an activity's values stand under
+its id, the job's at the top. The field of a value is its symbol, for an activity followed by its dimensional address.
 """
 
 from __future__ import annotations

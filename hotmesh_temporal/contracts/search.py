@@ -10,11 +10,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Union
 
 from .types import Transaction
 
-SearchValue = Union[str, int, float, bool, Sequence[str]]
+SearchValue = str | int | float | bool | Sequence[str]
 """A keyword or text, a whole number (times are microseconds since the epoch), a number, a truth value, keywords."""
 
 
@@ -29,7 +28,8 @@ class SearchDocument:
 
 
 class Operator(Enum):
-    """How a field is compared. ``IN``, ``NOT_IN`` and ``BETWEEN`` take a sequence; ``IS_NULL``, ``IS_NOT_NULL`` nothing.
+    """How a field is compared. ``IN``, ``NOT_IN`` and ``BETWEEN`` take a sequence; ``IS_NULL``, ``IS_NOT_NULL``
+    nothing.
 
     A comparison with an absent field is false, but for ``NE``, ``NOT_IN``, ``NOT_STARTS_WITH`` and ``IS_NULL``: true.
     On a field that holds a list, a positive comparison holds if it holds for one element.
@@ -80,7 +80,7 @@ class Not:
     part: Condition
 
 
-Condition = Union[Compare, All, Any, Not]
+Condition = Compare | All | Any | Not
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class SearchService(ABC):
     async def query(
         self,
         namespace: str,
-        condition: Condition = All(),  # noqa: B008  frozen value, safe to share
+        condition: Condition = All(),
         *,
         order: Sequence[Order] = (Order("StartTime"),),
         page_size: int = 1000,
@@ -138,8 +138,8 @@ class SearchService(ABC):
     async def count(
         self,
         namespace: str,
-        condition: Condition = All(),  # noqa: B008  frozen value, safe to share
+        condition: Condition = All(),
         *,
         group_by: str | None = None,
     ) -> Mapping[SearchValue | None, int]:
-        """How many documents match, per value of ``group_by`` (None as key: no value); without it under the key None."""
+        """How many documents match, by value of ``group_by`` (None: no value); without it all under the key None."""

@@ -51,7 +51,9 @@ class AppStore(ABC):
 
     @abstractmethod
     async def set_settings(self, manifest: JsonObject) -> None:
-        """Merge ``manifest`` into the settings, key by key, last writer wins. Values are JSON and come back as they were."""
+        """Merge ``manifest`` into the settings, key by key, last writer wins. Values are JSON and come back as they
+        were.
+        """
 
     # -- app versions -----------------------------------------------------------------------------------------
 

@@ -1,9 +1,10 @@
 """Store contract, part 3: the state of jobs.
 
-A job is a hash of text fields with a status semaphore (`fields.STATUS_FIELD`): the number of its open activities, 0 when
-done, negative when interrupted. ``app_id`` must be the app of ``init``, else `InvalidArgument`. A job whose time ran out
-(`JobStore.expire_job`) does not exist for any method, at once, and its id may be used again with nothing left over.
-"Raises `NotFound`" inside of a transaction means that ``exec`` raises it and nothing of the transaction is applied.
+A job is a hash of text fields with a status semaphore (`fields.STATUS_FIELD`): the number of its open activities, 0
+when done, negative when interrupted. ``app_id`` must be the app of ``init``, else `InvalidArgument`. A job whose time
+ran out (`JobStore.expire_job`) does not exist for any method, at once, and its id may be used again with nothing left
+over. "Raises `NotFound`" inside of a transaction means that ``exec`` raises it and nothing of the transaction is
+applied.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ class JobStore(ABC):
 
     @abstractmethod
     async def scrub(self, job_id: str) -> None:
-        """Delete the job with its fields, ledgers, dependencies, history, time hooks and search document. Idempotent."""
+        """Delete the job with its fields, ledgers, dependencies, history, hooks and search document. Idempotent."""
 
     @abstractmethod
     async def add_dependency(self, job_id: str, dependency: str, transaction: Transaction | None = None) -> None:
@@ -142,7 +143,8 @@ class JobStore(ABC):
     async def find_jobs(
         self, query_string: str = "*", limit: int = 1000, batch_size: int = 1000, cursor: str = "0"
     ) -> tuple[str, list[str]]:
-        r"""``(cursor, job ids)`` of up to ``limit`` live jobs whose id matches; the cursor ``"0"`` says that these were the last.
+        r"""``(cursor, job ids)`` of up to ``limit`` live jobs whose id matches; the cursor ``"0"`` says that these
+        were the last.
 
         ``*`` is any text, ``\`` makes the next character literal, everything else stands for itself, case matters
         (``fields.like_pattern``). A walk visits every job that lives throughout it exactly once. ``batch_size`` is how
@@ -158,4 +160,6 @@ class JobStore(ABC):
         batch_size: int = 1000,
         cursor: str = "0",
     ) -> tuple[str, dict[str, str]]:
-        """``(cursor, fields)`` of the job as in `get_raw`, matching and walked as in `find_jobs`. Missing job: ``("0", {})``."""
+        """``(cursor, fields)`` of the job as in `get_raw`, matching and walked as in `find_jobs`. Missing job:
+        ``("0", {})``.
+        """

@@ -1,7 +1,8 @@
 """Store contract, part 4: routing tables, hook signals, work lists, time hooks and throttles.
 
-The routing tables are keyed by app version; its id must be the app of ``init``, else `InvalidArgument`. Writing merges entry
-by entry, an empty map is a no-op, an unknown version reads as empty. Values are JSON and come back as they were.
+The routing tables are keyed by app version; its id must be the app of ``init``, else `InvalidArgument`. Writing
+merges entry by entry, an empty map is a no-op, an unknown version reads as empty. Values are JSON and come back as
+they were.
 """
 
 from __future__ import annotations
@@ -140,8 +141,8 @@ class TimeHookStore(ABC):
         """Claim the due hook with the lowest time (then in order of arming); nothing is returned before it is due.
 
         With ``list_key`` (``mint_key(TIME_RANGE, time_value=deletion_time)``) only of that time. True: that list has no
-        due hook left, ask again without it. False: nothing is due. At least once: a claimed hook that is not acked comes
-        back ``lease_ms`` (extension) after the claim; before that nobody else gets it.
+        due hook left, ask again without it. False: nothing is due. At least once: a claimed hook that is not acked
+        comes back ``lease_ms`` (extension) after the claim; before that nobody else gets it.
         """
 
     @abstractmethod
@@ -154,7 +155,8 @@ class ThrottleStore(ABC):
 
     @abstractmethod
     async def set_throttle_rate(self, options: ThrottleOptions) -> None:
-        """Store the rate of a topic; without a topic: the rate of everything, removing those of topics in the same step.
+        """Store the rate of a topic; without a topic: the rate of everything, removing those of topics in the same
+        step.
 
         With ``guid`` nothing is stored (such a rate travels by sub only). -1 is kept and means paused. Raises
         `InvalidArgument` for a number that is not in -1..2**31-1.

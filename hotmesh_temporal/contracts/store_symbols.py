@@ -10,7 +10,9 @@ from .types import AppVersion, Stats, StringMap, Transaction
 
 
 class SymbolStore(ABC):
-    """Symbol maps (path to symbol) of activities and, under ``$<topic>``, of jobs. Returned maps are the caller's own."""
+    """Symbol maps (path to symbol) of activities and, under ``$<topic>``, of jobs. Returned maps are the caller's
+    own.
+    """
 
     @abstractmethod
     async def reserve_symbol_range(
@@ -19,9 +21,10 @@ class SymbolStore(ABC):
         """Allot ``size`` slots to ``target`` once and for all: ``(first free slot, last slot, existing symbols)``.
 
         The first call takes the next block of the app, stores the metadata symbols (``symbols.seed_symbols``) and
-        returns ``(lower + 26, lower + size - 1, {})``. Later calls, whatever their size, return ``symbols.range_result``
-        of the stored block. One atomic step: racing callers of one target see one block, those of distinct targets
-        disjoint ones. Raises `InvalidArgument` for ``size`` <= 26 and when the app has no slots left (nothing is taken).
+        returns ``(lower + 26, lower + size - 1, {})``. Later calls, whatever their size, return
+        ``symbols.range_result`` of the stored block. One atomic step: racing callers of one target see one block,
+        those of distinct targets disjoint ones. Raises `InvalidArgument` for ``size`` <= 26 and when the app has no
+        slots left (nothing is taken).
         """
 
     @abstractmethod
@@ -50,7 +53,9 @@ class SymbolStore(ABC):
 
 
 class StatsStore(ABC):
-    """Counters, id lists and medians per time bucket. Keys are those of ``mint_key``, with ``job_key`` and ``date_time``."""
+    """Counters, id lists and medians per time bucket. Keys are those of ``mint_key``, with ``job_key`` and
+    ``date_time``.
+    """
 
     @abstractmethod
     async def set_stats(
@@ -65,8 +70,8 @@ class StatsStore(ABC):
         """Apply all of ``stats`` to one bucket, atomically.
 
         ``general``: add the number to the counter ``facet`` of the bucket (`JOB_STATS_GENERAL`). ``index``: append
-        ``job_id`` to the list ``facet`` (`JOB_STATS_INDEX`; the second item is not used). ``median``: keep the number as
-        one more sample of ``facet`` (`JOB_STATS_MEDIAN`), equal ones too. Not idempotent.
+        ``job_id`` to the list ``facet`` (`JOB_STATS_INDEX`; the second item is not used). ``median``: keep the number
+        as one more sample of ``facet`` (`JOB_STATS_MEDIAN`), equal ones too. Not idempotent.
         """
 
     @abstractmethod

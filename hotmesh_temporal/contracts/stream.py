@@ -21,13 +21,13 @@ from .types import (
 class StreamService(ABC):
     """Streams of text messages.
 
-    A message is *delayed* until its visible time, then *ready*, *in flight* while a consumer of a group holds a lease on
-    it, and gone when it is disposed of. A lease is named by consumer and attempt (the delivery's number, from 1); it lapses
-    after ``lease_ms`` and the message is ready again, but its last holder may still dispose of it or extend until it is
-    delivered anew. A stream serves one group at a time in HotMesh; if several consume it, they compete.
+    A message is *delayed* until its visible time, then *ready*, *in flight* while a consumer of a group holds a lease
+    on it, and gone when it is disposed of. A lease is named by consumer and attempt (the delivery's number, from 1);
+    it lapses after ``lease_ms`` and the message is ready again, but its last holder may still dispose of it or extend
+    until it is delivered anew. A stream serves one group at a time in HotMesh; if several consume it, they compete.
 
-    Order of delivery: higher priority first, then order of publication. A stream comes to be when it is created or first
-    published to. All clocks are the provider's; times are milliseconds. Every method may raise `Unavailable`.
+    Order of delivery: higher priority first, then order of publication. A stream comes to be when it is created or
+    first published to. All clocks are the provider's; times are milliseconds. Every method may raise `Unavailable`.
     """
 
     # -- session ----------------------------------------------------------------------------------------------
@@ -158,11 +158,12 @@ class StreamService(ABC):
         limit: int | None = None,
         lease_ms: int = 30_000,
     ) -> list[StreamMessage]:
-        """Take over messages that ``group`` was delivered (or extended) at least ``min_idle_time`` ms ago, lapsed or not.
+        """Take over messages that ``group`` was delivered (or extended) at least ``min_idle_time`` ms ago, lapsed or
+        not.
 
-        They are leased to ``consumer_name`` with the next attempt and returned, oldest first; of racing callers one gets
-        each. ``message_ids`` and ``limit`` restrict. ``delay`` > 0: instead they are given back, to be delivered after
-        ``delay`` ms, and not returned. One whose attempt is above ``max_retries`` becomes a dead letter (reason
+        They are leased to ``consumer_name`` with the next attempt and returned, oldest first; of racing callers one
+        gets each. ``message_ids`` and ``limit`` restrict. ``delay`` > 0: instead they are given back, to be delivered
+        after ``delay`` ms, and not returned. One whose attempt is above ``max_retries`` becomes a dead letter (reason
         ``max retries``) and is not returned. Disposed ones never come back.
         """
 
@@ -202,7 +203,9 @@ class StreamService(ABC):
         *,
         transaction: Transaction | None = None,
     ) -> int:
-        """Set messages aside: never delivered again, kept for `list_dead_letters`. Idempotent; returns how many (extension)."""
+        """Set messages aside: never delivered again, kept for `list_dead_letters`. Idempotent; returns how many
+        (extension).
+        """
 
     @abstractmethod
     async def list_dead_letters(self, stream: str, limit: int = 100, after: str = "") -> list[DeadLetter]:
@@ -232,14 +235,17 @@ class StreamService(ABC):
 
     @abstractmethod
     async def get_ready_streams(self, streams: Sequence[str]) -> list[str]:
-        """Those of ``streams``, in the order asked, with a message that could be delivered now; one round trip (extension)."""
+        """Those of ``streams``, in the order asked, with a message that could be delivered now; one round trip
+        (extension).
+        """
 
     @abstractmethod
     async def trim_stream(
         self, stream: str, *, max_len: int | None = None, max_age: int | None = None, exact_limit: bool = True
     ) -> int:
-        """Remove the oldest messages: those published more than ``max_age`` ms ago, then down to a depth of ``max_len``.
+        """Remove the oldest messages: those published more than ``max_age`` ms ago, then down to a depth of
+        ``max_len``.
 
-        Messages in flight are never removed, dead ones neither. ``exact_limit`` False may keep more, never fewer. Returns
-        how many were removed.
+        Messages in flight are never removed, dead ones neither. ``exact_limit`` False may keep more, never fewer.
+        Returns how many were removed.
         """

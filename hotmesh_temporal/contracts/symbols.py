@@ -18,8 +18,28 @@ RESERVED_SLOTS = 26
 LEDGER_PATH = "output/metadata/as"
 """The path of an activity whose symbol names its collation ledger."""
 
-_JOB_NAMES = "ngn tpc pj pg pd px pa key app vrs jid gid aid ts jc ju js err trc".split()
-_ACTIVITY_NAMES = "aid dad as atp stp ac au err l1s l2s".split()
+_JOB_NAMES = [
+    "ngn",
+    "tpc",
+    "pj",
+    "pg",
+    "pd",
+    "px",
+    "pa",
+    "key",
+    "app",
+    "vrs",
+    "jid",
+    "gid",
+    "aid",
+    "ts",
+    "jc",
+    "ju",
+    "js",
+    "err",
+    "trc",
+]
+_ACTIVITY_NAMES = ["aid", "dad", "as", "atp", "stp", "ac", "au", "err", "l1s", "l2s"]
 _SEED_PATHS: dict[SymbolType, list[str]] = {
     "JOB": [f"metadata/{name}" for name in _JOB_NAMES],
     "ACTIVITY": [f"output/metadata/{name}" for name in _ACTIVITY_NAMES],

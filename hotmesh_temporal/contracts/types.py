@@ -91,7 +91,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class StreamStats:
-    """``message_count`` (the depth) is ready + delayed + in flight; ``dead`` are dead letters, not part of the depth."""
+    """``message_count`` (the depth) is ready + delayed + in flight; ``dead`` letters are not part of the depth."""
 
     stream: str
     message_count: int = 0
@@ -143,7 +143,9 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class HookSignal:
-    """Whoever signals ``(topic, resolved)`` wakes ``job_id`` (a composite ``aid::dad::gid::jid``). ``expire`` in seconds."""
+    """Whoever signals ``(topic, resolved)`` wakes ``job_id`` (a composite ``aid::dad::gid::jid``). ``expire`` in
+    seconds.
+    """
 
     topic: str
     resolved: str
@@ -169,7 +171,9 @@ class TimeHookTask:
 
 @dataclass(frozen=True, slots=True)
 class ThrottleOptions:
-    """``throttle`` in milliseconds between reads (-1: until further notice), of everything or of one ``topic``/``guid``."""
+    """``throttle`` in milliseconds between reads (-1: until further notice), of everything or of one
+    ``topic``/``guid``.
+    """
 
     throttle: int
     topic: str | None = None
@@ -197,7 +201,9 @@ StringMap = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class AppRecord:
-    """A registered app: its active version and every deployed one (``version -> "deployed:<iso>" | "activated:<iso>"``)."""
+    """A registered app: its active version and every deployed one (``version -> "deployed:<iso>" |
+    "activated:<iso>"``).
+    """
 
     id: str
     version: str
