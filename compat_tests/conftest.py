@@ -19,6 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=TARGETS,
         help="run only on this target (repeatable; all by default); temporal compares two runs on the real server",
     )
+    parser.addoption("--save-to", help="folder to write the normalized records to, one JSON file per run")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -32,7 +33,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def runner(request: pytest.FixtureRequest) -> AsyncIterator[Runner]:
     """Starts every selected scenario at once (within the runner's limit); each test then awaits its own runs."""
-    runner = Runner()
+    runner = Runner(request.config.getoption("--save-to"))
     scenarios = discover()
     for item in request.session.items:
         call = getattr(item, "callspec", None)

@@ -41,6 +41,9 @@ VARYING_FIELDS = {
 }
 """Fields whose value says nothing about behaviour; only that they are set is compared."""
 
+HINTS = {"poller_scaling_decision"}
+"""Fields that are left out: advice to pollers by the momentary load, not behaviour."""
+
 FAILURE_FIELDS = (
     "type",
     "details",
@@ -79,7 +82,7 @@ class Normalizer:
             return [self._walk(item) for item in cast("list[Any]", value)]
         if isinstance(value, dict):
             items = cast("dict[str, Any]", value)
-            return {self._text(k): self._field(k, v) for k, v in items.items()}
+            return {self._text(k): self._field(k, v) for k, v in items.items() if k not in HINTS}
         return value
 
     def _field(self, name: str, value: Any) -> Any:
@@ -87,8 +90,6 @@ class Normalizer:
             return VARYING_FIELDS[name]
         if name == "core_used_flags":
             return sorted(value)
-        if name == "first_workflow_task_backoff" and COMPUTED_DURATION.match(value):
-            return "<computed>"
         return self._walk(value)
 
     def _text(self, text: str) -> str:
@@ -96,6 +97,8 @@ class Normalizer:
             text = text.replace(name, placeholder)
         if TIME.match(text):
             return "<time>"
+        if COMPUTED_DURATION.match(text):
+            return "<computed>"
         text = UUID.sub(self._placeholder("uuid"), HEX.sub("<hex>", text))
         if len(text) > LONG_TEXT:
             return f"<{len(text)} characters, sha256 {hashlib.sha256(text.encode()).hexdigest()[:16]}>"

@@ -11,6 +11,7 @@ import pkgutil
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from temporalio.client import WorkflowHistory
@@ -52,7 +53,8 @@ def discover() -> dict[str, Scenario]:
 class Runner:
     """Starts targets when they are first needed and runs each scenario on each at most once per `repeat`."""
 
-    def __init__(self) -> None:
+    def __init__(self, save_to: str | None = None) -> None:
+        self._save_to = Path(save_to) if save_to else None
         self._targets: dict[str, asyncio.Task[Target]] = {}
         self._runs: dict[tuple[str, str, int], asyncio.Task[Run]] = {}
         self._slots = asyncio.Semaphore(CONCURRENCY)
@@ -87,7 +89,14 @@ class Runner:
                 run.error = traceback.format_exc()
             run.records = env.normalized()
             run.replay_errors = await replay(env)
+            self._save(target_name, name, run)
             return run
+
+    def _save(self, target: str, name: str, run: Run) -> None:
+        if self._save_to is None:
+            return
+        self._save_to.mkdir(parents=True, exist_ok=True)
+        (self._save_to / f"{name}.{target}.json").write_text("\n".join(_lines(run)))
 
     async def _target(self, name: str) -> Target:
         if name not in self._targets:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tempfile
 from abc import ABC, abstractmethod
@@ -91,8 +92,8 @@ class PostgresTarget(Target):
         from tests.support.postgres_server import PostgresServer
 
         self._server = PostgresServer()
-        self._server.start()
-        return Connection("hotmesh", self._server.new_database())
+        await asyncio.to_thread(self._server.start)
+        return Connection("hotmesh", await asyncio.to_thread(self._server.new_database))
 
     async def stop(self) -> None:
         await _close(self.client)
