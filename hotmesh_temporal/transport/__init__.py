@@ -1,1 +1,1 @@
-"""How bytes reach the frontend: loopback and public gRPC."""
+"""How requests reach the frontend from outside of its event loop: listeners for workers and for other processes."""

@@ -1,0 +1,59 @@
+"""What a listener needs of a frontend, and what the rest of the package needs of a listener."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from google.protobuf.message import Message
+
+Metadata = Mapping[str, "str | bytes"]
+
+
+class Frontend(Protocol):
+    """The Temporal service: one coroutine for all requests. It belongs to the event loop that started it."""
+
+    async def start(self) -> None:
+        """Open the backend and begin to work.
+
+        Raises:
+            Unavailable: The database cannot be reached; the text says what to do.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Stop everything and close the backend. Idempotent."""
+        ...
+
+    async def call(
+        self, service: str, method: str, request: Message, *, metadata: Metadata, deadline: float | None
+    ) -> Message:
+        """Answer one request.
+
+        Args:
+            service: "workflow", "operator", "test" or "health".
+            method: The name of the RPC, such as "StartWorkflowExecution".
+            request: Owned by the frontend from here on.
+            metadata: The request's headers, names in lower case.
+            deadline: Seconds from now until the caller gives up; None when it never does.
+
+        Raises:
+            RpcError: Every failure that the caller is to see.
+        """
+        ...
+
+
+class Listener(Protocol):
+    """Something that takes requests from a socket to a frontend."""
+
+    async def start(self) -> str:
+        """Begin to listen; returns the address, ``host:port``.
+
+        Raises:
+            OSError: The address cannot be bound.
+        """
+        ...
+
+    async def close(self, grace: float = 0.0) -> None:
+        """Stop listening; running calls have ``grace`` seconds, then they are cancelled. Idempotent."""
+        ...

@@ -1,0 +1,9 @@
+"""The SDK's module `temporalio.workflow`, under this package's name: the very same module object."""
+
+# For type checkers only: at run time this module is replaced.
+from temporalio.workflow import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary]
+
+from . import _mirror
+
+_mirror.pass_through_sandbox()
+_mirror.become(__name__)
