@@ -1,0 +1,160 @@
+"""Schedule an activity, and request its cancellation."""
+
+from __future__ import annotations
+
+from temporalio.api.command.v1 import Command, ScheduleActivityTaskCommandAttributes
+from temporalio.api.common.v1 import RetryPolicy
+from temporalio.api.enums.v1 import CommandType, EventType, TaskQueueKind, WorkflowTaskFailedCause
+from temporalio.api.history.v1 import (
+    ActivityTaskCancelRequestedEventAttributes,
+    ActivityTaskScheduledEventAttributes,
+    HistoryEvent,
+)
+from temporalio.api.taskqueue.v1 import TaskQueue
+
+from ..events import CLOSES_PENDING, FIELD_OF
+from ..machines import activity
+from ..protos import duration, nanos
+from ..retry import problem, with_defaults
+from ..turn import Turn
+from .scope import CommandScope, metadata_of, require
+
+_BAD = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES
+_BAD_CANCEL = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_ACTIVITY_ATTRIBUTES
+_DUPLICATE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_SCHEDULE_ACTIVITY_DUPLICATE_ID
+_TOO_MANY = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_PENDING_ACTIVITIES_LIMIT_EXCEEDED
+
+
+def schedule(scope: CommandScope, command: Command) -> None:
+    """ScheduleActivityTask."""
+    given, turn = command.schedule_activity_task_command_attributes, scope.turn
+    _check(given, turn.ctx.limits.id_length)
+    limit = turn.ctx.limits.pending_activities
+    require(
+        len(turn.state.activities) < limit,
+        _TOO_MANY,
+        f"the number of pending activities, {len(turn.state.activities)}, has reached the per-workflow limit of {limit}",
+    )
+    require(
+        all(each.activity_id != given.activity_id for each in turn.state.activities.values()), _DUPLICATE, ""
+    )
+    event = turn.record(_attributes(scope, given), user_metadata=metadata_of(command))
+    pending = turn.state.activities[event.event_id]
+    same_queue = given.task_queue.name == turn.state.task_queue
+    if given.request_eager_execution and same_queue and turn.ctx.limits.eager_activities:
+        scope.eager.append(event.event_id)
+    else:
+        activity.dispatch(turn, pending)
+
+
+def _check(given: ScheduleActivityTaskCommandAttributes, id_limit: int) -> None:
+    queue, kind = given.task_queue.name, given.activity_type.name
+    require(given.HasField("task_queue"), _BAD, "taskQueue is not set")
+    require(queue, _BAD, "missing task queue name")
+    require(
+        given.activity_id, _BAD, f"ActivityId is not set on ScheduleActivityTaskCommand. ActivityType={kind}"
+    )
+    require(kind, _BAD, f"ActivityType is not set on ScheduleActivityTaskCommand. ActivityID={given.activity_id}")
+    wrong = problem(given.retry_policy)
+    require(
+        wrong is None,
+        _BAD,
+        f"Invalid ActivityRetryPolicy for SDK command: {wrong} ActivityId={given.activity_id} ActivityType={kind}",
+    )
+    for name, limit_of in (("ActivityID", given.activity_id), ("ActivityType", kind)):
+        require(
+            len(limit_of.encode()) <= id_limit,
+            _BAD,
+            f"{name} on ScheduleActivityTaskCommand exceeds length limit. "
+            f"ActivityID={given.activity_id} ActivityType={kind} Length={len(limit_of)} Limit={id_limit}",
+        )
+    for field in ("schedule_to_close_timeout", "schedule_to_start_timeout", "start_to_close_timeout", "heartbeat_timeout"):
+        title = "".join(part.capitalize() for part in field.split("_"))
+        require(
+            nanos(getattr(given, field)) >= 0,
+            _BAD,
+            f"Invalid {title} for ScheduleActivityTaskCommand: negative duration. "
+            f"ActivityId={given.activity_id} ActivityType={kind}",
+        )
+
+
+def _attributes(
+    scope: CommandScope, given: ScheduleActivityTaskCommandAttributes
+) -> ActivityTaskScheduledEventAttributes:
+    whole, waiting, running, heartbeat = _timeouts(given, scope.turn.state.run_timeout)
+    return ActivityTaskScheduledEventAttributes(
+        activity_id=given.activity_id,
+        activity_type=given.activity_type,
+        task_queue=TaskQueue(name=given.task_queue.name, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL),
+        header=given.header if given.HasField("header") else None,
+        input=given.input if given.HasField("input") else None,
+        schedule_to_close_timeout=duration(whole),
+        schedule_to_start_timeout=duration(waiting),
+        start_to_close_timeout=duration(running),
+        heartbeat_timeout=duration(heartbeat),
+        workflow_task_completed_event_id=scope.completed_id,
+        retry_policy=with_defaults(given.retry_policy if given.HasField("retry_policy") else RetryPolicy()),
+        use_workflow_build_id=given.use_workflow_build_id,
+        priority=given.priority if given.HasField("priority") else None,
+    )
+
+
+def _timeouts(given: ScheduleActivityTaskCommandAttributes, run_timeout: int) -> tuple[int, int, int, int]:
+    """The four timeouts, each filled from the others and none longer than the run (0: none)."""
+    whole, running = nanos(given.schedule_to_close_timeout), nanos(given.start_to_close_timeout)
+    waiting, heartbeat = nanos(given.schedule_to_start_timeout), nanos(given.heartbeat_timeout)
+    require(
+        whole or running,
+        _BAD,
+        "A valid StartToClose or ScheduleToCloseTimeout is not set on ScheduleActivityTaskCommand. "
+        f"ActivityId={given.activity_id} ActivityType={given.activity_type.name}",
+    )
+    if whole:
+        waiting, running = min(waiting or whole, whole), min(running or whole, whole)
+    else:
+        whole, waiting = run_timeout, waiting or run_timeout
+    if run_timeout:
+        whole, waiting, running = min(whole, run_timeout), min(waiting, run_timeout), min(running, run_timeout)
+    return whole, waiting, running, min(heartbeat, running)
+
+
+def request_cancel(scope: CommandScope, command: Command) -> None:
+    """RequestCancelActivityTask. An activity that nobody works on is canceled at once."""
+    scheduled_id = command.request_cancel_activity_task_command_attributes.scheduled_event_id
+    require(scheduled_id, _BAD_CANCEL, "ScheduledEventId is not set on RequestCancelActivityTaskCommand.")
+    turn = scope.turn
+    pending = turn.state.activities.get(scheduled_id)
+    require(
+        pending is not None or _closed_unseen(turn, scheduled_id),
+        _BAD_CANCEL,
+        "invalid history builder state for action: add-activitytask-cancel-requested-event, "
+        f"ScheduledEventID: {scheduled_id}",
+    )
+    if pending is not None and pending.cancel_requested:
+        return
+    turn.record(
+        ActivityTaskCancelRequestedEventAttributes(
+            scheduled_event_id=scheduled_id, workflow_task_completed_event_id=scope.completed_id
+        )
+    )
+    if pending is not None and not pending.started and scheduled_id not in scope.eager:
+        activity.cancel_unstarted(turn, pending, scope.identity)
+    elif pending is not None and scheduled_id in scope.eager:
+        scope.eager.remove(scheduled_id)
+        activity.cancel_unstarted(turn, pending, scope.identity)
+
+
+def _closed_unseen(turn: Turn, scheduled_id: int) -> bool:
+    """The activity is over, but its outcome is still buffered."""
+    for data in turn.state.buffered:
+        event = HistoryEvent.FromString(data)
+        if event.event_type in CLOSES_PENDING and event.event_type != EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
+            if getattr(event, FIELD_OF[event.event_type]).scheduled_event_id == scheduled_id:
+                return True
+    return False
+
+
+HANDLERS = {
+    CommandType.COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK: schedule,
+    CommandType.COMMAND_TYPE_REQUEST_CANCEL_ACTIVITY_TASK: request_cancel,
+}

@@ -1,0 +1,121 @@
+"""Complete, fail, cancel the execution, or continue it as new."""
+
+from __future__ import annotations
+
+from temporalio.api.command.v1 import Command, ContinueAsNewWorkflowExecutionCommandAttributes
+from temporalio.api.common.v1 import Memo, SearchAttributes
+from temporalio.api.enums.v1 import CommandType, ContinueAsNewInitiator, WorkflowTaskFailedCause
+from temporalio.api.history.v1 import WorkflowExecutionContinuedAsNewEventAttributes
+from temporalio.api.taskqueue.v1 import TaskQueue
+
+from .. import closing
+from ..machines import workflow
+from ..opening import Continuation, continue_run
+from ..protos import duration, nanos
+from .scope import CommandScope, require
+
+_UNHANDLED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
+_BAD_CONTINUE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_CONTINUE_AS_NEW_ATTRIBUTES
+_BAD_FAIL = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_FAIL_WORKFLOW_EXECUTION_ATTRIBUTES
+
+
+def complete(scope: CommandScope, command: Command) -> None:
+    """CompleteWorkflowExecution."""
+    if not _may_close(scope):
+        return
+    attributes = command.complete_workflow_execution_command_attributes
+    result = attributes.result if attributes.HasField("result") else None
+    closing.complete(scope.turn, scope.completed_id, result)
+
+
+def fail(scope: CommandScope, command: Command) -> None:
+    """FailWorkflowExecution."""
+    if not _may_close(scope):
+        return
+    attributes = command.fail_workflow_execution_command_attributes
+    require(attributes.HasField("failure"), _BAD_FAIL, "Failure is not set on FailWorkflowExecutionCommand.")
+    closing.fail(scope.turn, scope.completed_id, attributes.failure)
+
+
+def cancel(scope: CommandScope, command: Command) -> None:
+    """CancelWorkflowExecution."""
+    if not _may_close(scope):
+        return
+    attributes = command.cancel_workflow_execution_command_attributes
+    details = attributes.details if attributes.HasField("details") else None
+    closing.cancel(scope.turn, scope.completed_id, details)
+
+
+def continue_as_new(scope: CommandScope, command: Command) -> None:
+    """ContinueAsNewWorkflowExecution."""
+    if not _may_close(scope):
+        return
+    given, turn = command.continue_as_new_workflow_execution_command_attributes, scope.turn
+    _check(given)
+    run_timeout = nanos(given.workflow_run_timeout)
+    if turn.state.execution_timeout:
+        run_timeout = min(run_timeout or turn.state.execution_timeout, turn.state.execution_timeout)
+    how = Continuation(
+        ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW,
+        wait=nanos(given.backoff_start_interval),
+        input=given.input if given.HasField("input") else None,
+        header=given.header if given.HasField("header") else None,
+        workflow_type=given.workflow_type.name,
+        task_queue=given.task_queue.name,
+        run_timeout=run_timeout if given.HasField("workflow_run_timeout") else None,
+        task_timeout=nanos(given.workflow_task_timeout),
+        retry_policy=given.retry_policy if given.HasField("retry_policy") else None,
+        last_result=given.last_completion_result if given.HasField("last_completion_result") else None,
+    )
+    if given.HasField("memo"):
+        turn.state.memo = given.memo.SerializeToString()
+    if given.HasField("search_attributes"):
+        turn.state.search_attributes = given.search_attributes.SerializeToString()
+    following = continue_run(turn, how)
+    started = following.origin.workflow_execution_started_event_attributes
+    workflow.close(
+        turn,
+        WorkflowExecutionContinuedAsNewEventAttributes(
+            new_execution_run_id=following.state.run_id,
+            workflow_type=started.workflow_type,
+            task_queue=TaskQueue(name=started.task_queue.name, kind=started.task_queue.kind),
+            input=how.input,
+            workflow_run_timeout=duration(nanos(started.workflow_run_timeout)),
+            workflow_task_timeout=started.workflow_task_timeout,
+            workflow_task_completed_event_id=scope.completed_id,
+            backoff_start_interval=given.backoff_start_interval if given.HasField("backoff_start_interval") else None,
+            initiator=given.initiator,
+            failure=given.failure if given.HasField("failure") else None,
+            last_completion_result=how.last_result,
+            header=how.header,
+            memo=Memo.FromString(turn.state.memo) if turn.state.memo else None,
+            search_attributes=SearchAttributes.FromString(turn.state.search_attributes)
+            if turn.state.search_attributes
+            else None,
+            inherit_build_id=given.inherit_build_id,
+        ),
+    )
+
+
+def _check(given: ContinueAsNewWorkflowExecutionCommandAttributes) -> None:
+    for name in ("workflow_run_timeout", "workflow_task_timeout", "backoff_start_interval"):
+        title = "".join(part.capitalize() for part in name.split("_"))
+        require(
+            nanos(getattr(given, name)) >= 0,
+            _BAD_CONTINUE,
+            f"An invalid {title} is set on ContinueAsNewWorkflowExecutionCommand: negative duration.",
+        )
+
+
+def _may_close(scope: CommandScope) -> bool:
+    """A run closes once, and not before its worker has seen everything that came in meanwhile."""
+    require(not scope.had_buffered, _UNHANDLED, "")
+    return scope.turn.state.running
+
+
+HANDLERS = {
+    CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION: complete,
+    CommandType.COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION: fail,
+    CommandType.COMMAND_TYPE_CANCEL_WORKFLOW_EXECUTION: cancel,
+    CommandType.COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION: continue_as_new,
+}

@@ -1,0 +1,49 @@
+"""Change the search attributes and the memo of the running execution."""
+
+from __future__ import annotations
+
+from temporalio.api.command.v1 import Command
+from temporalio.api.enums.v1 import CommandType, WorkflowTaskFailedCause
+from temporalio.api.history.v1 import (
+    UpsertWorkflowSearchAttributesEventAttributes,
+    WorkflowPropertiesModifiedEventAttributes,
+)
+
+from .scope import CommandScope, require
+
+_BAD_SEARCH = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES
+_BAD_PROPERTIES = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_MODIFY_WORKFLOW_PROPERTIES_ATTRIBUTES
+
+
+def upsert_search_attributes(scope: CommandScope, command: Command) -> None:
+    """UpsertWorkflowSearchAttributes."""
+    given = command.upsert_workflow_search_attributes_command_attributes
+    name = "UpsertWorkflowSearchAttributesCommand"
+    require(given.HasField("search_attributes"), _BAD_SEARCH, f"SearchAttributes is not set on {name}.")
+    require(given.search_attributes.indexed_fields, _BAD_SEARCH, f"IndexedFields is not set on {name}.")
+    scope.turn.record(
+        UpsertWorkflowSearchAttributesEventAttributes(
+            workflow_task_completed_event_id=scope.completed_id, search_attributes=given.search_attributes
+        )
+    )
+    scope.turn.visibility_changed = True
+
+
+def modify_properties(scope: CommandScope, command: Command) -> None:
+    """ModifyWorkflowProperties (the memo)."""
+    given = command.modify_workflow_properties_command_attributes
+    name = "ModifyWorkflowPropertiesCommand"
+    require(given.HasField("upserted_memo"), _BAD_PROPERTIES, f"UpsertedMemo is not set on {name}.")
+    require(given.upserted_memo.fields, _BAD_PROPERTIES, f"UpsertedMemo.Fields is not set on {name}.")
+    scope.turn.record(
+        WorkflowPropertiesModifiedEventAttributes(
+            workflow_task_completed_event_id=scope.completed_id, upserted_memo=given.upserted_memo
+        )
+    )
+    scope.turn.visibility_changed = True
+
+
+HANDLERS = {
+    CommandType.COMMAND_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES: upsert_search_attributes,
+    CommandType.COMMAND_TYPE_MODIFY_WORKFLOW_PROPERTIES: modify_properties,
+}

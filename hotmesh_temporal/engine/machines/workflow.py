@@ -1,0 +1,165 @@
+"""The execution itself.
+
+    (none) --started--> running --signaled, cancel requested, options and properties changed--> running
+                        running --completed, failed, canceled, terminated, timed out, continued as new--> closed
+
+A close may open the next run of the chain (see ``continuation.py``). Nothing follows the closing event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from google.protobuf.message import Message
+from temporalio.api.common.v1 import Header, Link, Memo, Payload, Payloads, SearchAttributes
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
+from temporalio.api.history.v1 import (
+    HistoryEvent,
+    WorkflowExecutionCancelRequestedEventAttributes,
+    WorkflowExecutionSignaledEventAttributes,
+    WorkflowExecutionTerminatedEventAttributes,
+)
+
+from .. import model
+from ..model import ExecutionState
+from ..protos import moment, nanos
+from . import workflow_task
+
+SERVER = "history-service"
+"""The identity under which the service itself acts."""
+FORCE_CLOSE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND
+
+if TYPE_CHECKING:
+    from ..turn import Turn
+
+
+def signal(
+    turn: Turn,
+    name: str,
+    payloads: Payloads | None,
+    identity: str,
+    header: Header | None,
+    *,
+    request_id: str = "",
+    links: Sequence[Link] = (),
+    schedule_task: bool = True,
+) -> None:
+    """Deliver a signal and, unless told otherwise, wake the workflow (not one that waits for its first task)."""
+    attributes = WorkflowExecutionSignaledEventAttributes(
+        signal_name=name, input=payloads, identity=identity, header=header, request_id=request_id
+    )
+    turn.record(attributes, adjust=lambda event: event.links.extend(links))
+    if schedule_task and not turn.state.waits_for_first_task:
+        workflow_task.schedule(turn)
+
+
+def request_cancel(turn: Turn, reason: str, identity: str, links: Sequence[Link] = ()) -> None:
+    """Ask the workflow to cancel itself; this does not wait for a start delay to pass."""
+    attributes = WorkflowExecutionCancelRequestedEventAttributes(cause=reason, identity=identity)
+    turn.record(attributes, adjust=lambda event: event.links.extend(links))
+    workflow_task.schedule(turn)
+
+
+def terminate(turn: Turn, reason: str, details: Payloads | None, identity: str) -> None:
+    """End the run at once; a workflow task in flight fails first, so that its buffered events are kept."""
+    if turn.state.task_in_flight:
+        workflow_task.fail(turn, FORCE_CLOSE, None, SERVER)
+    turn.flush()
+    close(turn, WorkflowExecutionTerminatedEventAttributes(reason=reason, details=details, identity=identity))
+
+
+def close(turn: Turn, attributes: Message) -> None:
+    """Write the closing event; whatever is pending is dropped with the run."""
+    turn.record(attributes)
+    turn.visibility_changed = True
+    turn.dispatches.clear()
+
+
+def _started(state: ExecutionState, event: HistoryEvent) -> None:
+    attributes = event.workflow_execution_started_event_attributes
+    at = moment(event.event_time)
+    wait = nanos(attributes.first_workflow_task_backoff)
+    state.workflow_type = attributes.workflow_type.name
+    state.task_queue = attributes.task_queue.name
+    state.first_run_id = attributes.first_execution_run_id
+    state.started_at, state.execution_at = at, at + wait
+    state.first_task_at = at + wait if wait else 0
+    state.run_timeout = nanos(attributes.workflow_run_timeout)
+    state.execution_timeout = nanos(attributes.workflow_execution_timeout)
+    state.task_timeout = nanos(attributes.workflow_task_timeout)
+    state.run_expires_at = at + wait + state.run_timeout if state.run_timeout else 0
+    state.execution_expires_at = moment(attributes.workflow_execution_expiration_time)
+    state.attempt = attributes.attempt
+    state.memo = attributes.memo.SerializeToString()
+    state.search_attributes = attributes.search_attributes.SerializeToString()
+
+
+def _signaled(state: ExecutionState, event: HistoryEvent) -> None:
+    del event
+    state.signal_count += 1
+
+
+def _cancel_requested(state: ExecutionState, event: HistoryEvent) -> None:
+    del event
+    state.cancel_requested = True
+
+
+def _closing(status: int) -> Callable[[ExecutionState, HistoryEvent], None]:
+    def apply(state: ExecutionState, event: HistoryEvent) -> None:
+        state.status, state.closed_at = status, moment(event.event_time)
+        state.new_run_id = _next_run_id(event)
+        state.task = None
+        state.sticky_queue, state.sticky_timeout = "", 0
+        state.activities, state.timers = {}, {}
+
+    return apply
+
+
+def _next_run_id(event: HistoryEvent) -> str:
+    name = event.WhichOneof("attributes")
+    return getattr(getattr(event, name), "new_execution_run_id", "") if name else ""
+
+
+def _attributes_upserted(state: ExecutionState, event: HistoryEvent) -> None:
+    current = SearchAttributes.FromString(state.search_attributes)
+    changes = event.upsert_workflow_search_attributes_event_attributes.search_attributes
+    for key, value in changes.indexed_fields.items():
+        _merge(current.indexed_fields, key, value)
+    state.search_attributes = current.SerializeToString(deterministic=True)
+
+
+def _properties_modified(state: ExecutionState, event: HistoryEvent) -> None:
+    current = Memo.FromString(state.memo)
+    for key, value in event.workflow_properties_modified_event_attributes.upserted_memo.fields.items():
+        _merge(current.fields, key, value)
+    state.memo = current.SerializeToString(deterministic=True)
+
+
+def _merge(fields: dict[str, Payload], key: str, value: Payload) -> None:
+    """A null payload takes the entry away."""
+    if value.metadata.get("encoding") == b"binary/null" or value.data == b"":
+        fields.pop(key, None)
+    else:
+        fields[key].CopyFrom(value)
+
+
+def _nothing(state: ExecutionState, event: HistoryEvent) -> None:
+    """An event that only the worker reads."""
+    del state, event
+
+
+FOLDS = {
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED: _started,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED: _signaled,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED: _cancel_requested,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: _closing(model.COMPLETED),
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: _closing(model.FAILED),
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: _closing(model.CANCELED),
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: _closing(model.TERMINATED),
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: _closing(model.TIMED_OUT),
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW: _closing(model.CONTINUED_AS_NEW),
+    EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES: _attributes_upserted,
+    EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED: _properties_modified,
+    EventType.EVENT_TYPE_MARKER_RECORDED: _nothing,
+}

@@ -1,0 +1,301 @@
+"""The workflow task: the turn of a worker to read new events and answer with commands.
+
+    (none) --scheduled--> scheduled --started--> in flight --completed------> (none), attempt 1
+                          scheduled --timed out (sticky schedule-to-start)--> (none), sticky queue forgotten
+                                                 in flight --failed---------> (none), attempt + 1
+                                                 in flight --timed out------> (none), attempt + 1
+
+From the second attempt on a task is transient: it leaves no events until it completes, so that a task which fails
+again and again does not fill the history. New events in between make it a normal first attempt again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio.api.common.v1 import WorkerVersionStamp
+from temporalio.api.enums.v1 import EventType, TaskQueueKind, TimeoutType
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import (
+    HistoryEvent,
+    WorkflowTaskCompletedEventAttributes,
+    WorkflowTaskFailedEventAttributes,
+    WorkflowTaskScheduledEventAttributes,
+    WorkflowTaskStartedEventAttributes,
+    WorkflowTaskTimedOutEventAttributes,
+)
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
+
+from ..context import Limits
+from ..effects import TaskDispatch
+from ..model import ExecutionState, WorkflowTask
+from ..protos import duration, moment, nanos, timestamp
+
+if TYPE_CHECKING:
+    from ..turn import Turn
+
+
+def schedule(turn: Turn, original_scheduled_at: int = 0) -> None:
+    """Offer a workflow task to the workers, unless one is pending already or the run is closed.
+
+    ``original_scheduled_at`` is that of the task which a worker keeps alive by heartbeats (local activities).
+    """
+    state = turn.state
+    if state.task is not None or not state.running:
+        return
+    if turn.flush():
+        state.task_attempt = 1
+    if state.task_attempt > 1:
+        _schedule_transient(turn)
+    else:
+        turn.record(_scheduled_attributes(state, state.sticky_queue, state.task_timeout, 1))
+    task = state.task
+    assert task is not None
+    task.original_scheduled_at = original_scheduled_at or task.scheduled_at
+    turn.dispatch(TaskDispatch(False, task.queue, task.sticky, task.scheduled_event_id, task.attempt))
+
+
+def _schedule_transient(turn: Turn) -> None:
+    state, now = turn.state, turn.ctx.now
+    state.task = WorkflowTask(
+        scheduled_event_id=state.next_event_id,
+        attempt=state.task_attempt,
+        scheduled_at=now,
+        original_scheduled_at=now,
+        timeout=_timeout_of_attempt(turn.ctx.limits, state.task_timeout, state.task_attempt),
+        queue=state.task_queue,
+    )
+
+
+def _timeout_of_attempt(limits: Limits, timeout: int, attempt: int) -> int:
+    """Tasks that fail again and again get ever more time, which slows the retries of a worker that does not answer."""
+    extra = attempt - limits.task_retry_minimum_attempts
+    if extra <= 0:
+        return timeout
+    return timeout + min(limits.task_retry_initial * 2 ** min(extra - 1, 30), limits.task_retry_maximum)
+
+
+def _scheduled_attributes(
+    state: ExecutionState, sticky_queue: str, timeout: int, attempt: int
+) -> WorkflowTaskScheduledEventAttributes:
+    normal, sticky = TaskQueueKind.TASK_QUEUE_KIND_NORMAL, TaskQueueKind.TASK_QUEUE_KIND_STICKY
+    queue = (
+        TaskQueue(name=sticky_queue, kind=sticky, normal_name=state.task_queue)
+        if sticky_queue
+        else TaskQueue(name=state.task_queue, kind=normal)
+    )
+    return WorkflowTaskScheduledEventAttributes(
+        task_queue=queue, start_to_close_timeout=duration(timeout), attempt=attempt
+    )
+
+
+def start(turn: Turn, request_id: str, identity: str, worker_version: WorkerVersionStamp) -> WorkflowTask:
+    """A worker takes the pending task."""
+    state, now = turn.state, turn.ctx.now
+    task = state.task
+    assert task is not None
+    assert task.started_at == 0
+    if task.attempt > 1 and task.scheduled_event_id != state.next_event_id:
+        _make_normal(turn, task)
+        task = state.task
+    size, limits = state.history_size, turn.ctx.limits
+    suggest = size >= limits.history_suggest_size or state.next_event_id > limits.history_suggest_count
+    if task.attempt == 1:
+        turn.record(
+            WorkflowTaskStartedEventAttributes(
+                scheduled_event_id=task.scheduled_event_id,
+                identity=identity,
+                request_id=request_id,
+                history_size_bytes=size,
+                suggest_continue_as_new=suggest,
+                worker_version=worker_version if worker_version.ByteSize() else None,
+            )
+        )
+    else:
+        task.started_event_id = task.scheduled_event_id + 1
+        task.started_at = now
+    task.request_id, task.identity = request_id, identity
+    task.worker_version = worker_version.SerializeToString()
+    task.history_size, task.suggest_continue_as_new = size, suggest
+    return task
+
+
+def _make_normal(turn: Turn, task: WorkflowTask) -> None:
+    """Events came in after a transient task was offered: from here on it is a first attempt with events of its own."""
+    state = turn.state
+    state.task_attempt = 1
+    turn.record(_scheduled_attributes(state, state.sticky_queue, task.timeout, 1))
+    made = state.task
+    assert made is not None
+    made.original_scheduled_at = task.original_scheduled_at
+
+
+def complete(turn: Turn, request: RespondWorkflowTaskCompletedRequest) -> int:
+    """The worker has answered; returns the id of the WorkflowTaskCompleted event."""
+    task = turn.state.task
+    assert task is not None
+    scheduled_id, started_id = _write_transient(turn, task)
+    attributes = WorkflowTaskCompletedEventAttributes(
+        scheduled_event_id=scheduled_id,
+        started_event_id=started_id,
+        identity=request.identity,
+        binary_checksum=request.binary_checksum,
+        sdk_metadata=request.sdk_metadata if request.HasField("sdk_metadata") else None,
+        metering_metadata=request.metering_metadata if request.HasField("metering_metadata") else None,
+    )
+    if request.HasField("worker_version_stamp"):
+        attributes.worker_version.CopyFrom(request.worker_version_stamp)
+        turn.state.worker_version = request.worker_version_stamp.SerializeToString()
+    return turn.record(attributes).event_id
+
+
+def _write_transient(turn: Turn, task: WorkflowTask) -> tuple[int, int]:
+    """A transient task that completes gets its events after all."""
+    if task.attempt == 1:
+        return task.scheduled_event_id, task.started_event_id
+    scheduled, started = transient_events(turn.state, task)
+    for event, at in ((scheduled, task.scheduled_at), (started, task.started_at)):
+        attributes = (
+            event.workflow_task_scheduled_event_attributes
+            if event is scheduled
+            else event.workflow_task_started_event_attributes
+        )
+        written = turn.record(attributes, adjust=lambda new, at=at: new.event_time.CopyFrom(timestamp(at)))
+        if event is scheduled:
+            started.workflow_task_started_event_attributes.scheduled_event_id = written.event_id
+    after = turn.state.task
+    assert after is not None
+    return after.scheduled_event_id, after.started_event_id
+
+
+def transient_events(state: ExecutionState, task: WorkflowTask) -> tuple[HistoryEvent, HistoryEvent]:
+    """The two events of a transient task: what a worker is shown, and what is written if it completes."""
+    version = WorkerVersionStamp.FromString(task.worker_version)
+    scheduled = HistoryEvent(
+        event_id=task.scheduled_event_id,
+        event_time=timestamp(task.scheduled_at),
+        event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+        workflow_task_scheduled_event_attributes=_scheduled_attributes(state, "", task.timeout, task.attempt),
+    )
+    started = HistoryEvent(
+        event_id=task.scheduled_event_id + 1,
+        event_time=timestamp(task.started_at),
+        event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
+        workflow_task_started_event_attributes=WorkflowTaskStartedEventAttributes(
+            scheduled_event_id=task.scheduled_event_id,
+            identity=task.identity,
+            request_id=task.request_id,
+            history_size_bytes=task.history_size,
+            suggest_continue_as_new=task.suggest_continue_as_new,
+            worker_version=version if version.ByteSize() else None,
+        ),
+    )
+    return scheduled, started
+
+
+def fail(
+    turn: Turn, cause: int, failure: Failure | None, identity: str, binary_checksum: str = "",
+    worker_version: WorkerVersionStamp | None = None,
+) -> None:
+    """The task failed: at the worker, or because its commands are invalid."""
+    task = turn.state.task
+    assert task is not None
+    if task.attempt > 1:
+        _next_attempt(turn.state)
+        return
+    turn.record(
+        WorkflowTaskFailedEventAttributes(
+            scheduled_event_id=task.scheduled_event_id,
+            started_event_id=task.started_event_id,
+            cause=cause,  # type: ignore[arg-type]  # enum values are ints
+            failure=failure,
+            identity=identity,
+            binary_checksum=binary_checksum,
+            worker_version=worker_version,
+        )
+    )
+
+
+def time_out(turn: Turn, kind: int) -> None:
+    """The worker did not answer (start-to-close), or the sticky worker did not take it (schedule-to-start)."""
+    task = turn.state.task
+    assert task is not None
+    if task.attempt > 1 and kind == TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE:
+        _next_attempt(turn.state)
+        return
+    turn.record(
+        WorkflowTaskTimedOutEventAttributes(
+            scheduled_event_id=task.scheduled_event_id,
+            started_event_id=task.started_event_id,
+            timeout_type=kind,  # type: ignore[arg-type]  # enum values are ints
+        )
+    )
+
+
+def deadline(task: WorkflowTask) -> int:
+    """When the pending task times out (0: never)."""
+    if task.started_at:
+        return task.started_at + task.timeout
+    return task.schedule_deadline
+
+
+def _next_attempt(state: ExecutionState) -> None:
+    state.task = None
+    state.task_attempt += 1
+    state.sticky_queue, state.sticky_timeout = "", 0
+
+
+def _scheduled(state: ExecutionState, event: HistoryEvent) -> None:
+    attributes = event.workflow_task_scheduled_event_attributes
+    at, sticky = moment(event.event_time), attributes.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
+    state.task = WorkflowTask(
+        scheduled_event_id=event.event_id,
+        attempt=1,
+        scheduled_at=at,
+        original_scheduled_at=at,
+        timeout=nanos(attributes.start_to_close_timeout),
+        queue=attributes.task_queue.name,
+        sticky=sticky,
+        schedule_deadline=at + state.sticky_timeout if sticky and state.sticky_timeout else 0,
+    )
+    state.had_task = True
+
+
+def _started(state: ExecutionState, event: HistoryEvent) -> None:
+    task = state.task
+    assert task is not None
+    attributes = event.workflow_task_started_event_attributes
+    task.started_event_id, task.started_at = event.event_id, moment(event.event_time)
+    task.request_id, task.identity = attributes.request_id, attributes.identity
+    task.worker_version = attributes.worker_version.SerializeToString()
+    task.history_size = attributes.history_size_bytes
+    task.suggest_continue_as_new = attributes.suggest_continue_as_new
+
+
+def _completed(state: ExecutionState, event: HistoryEvent) -> None:
+    state.task, state.task_attempt = None, 1
+    state.last_task_started_id = event.workflow_task_completed_event_attributes.started_event_id
+    state.last_task_completed_id = event.event_id
+
+
+def _failed(state: ExecutionState, event: HistoryEvent) -> None:
+    del event
+    _next_attempt(state)
+
+
+def _timed_out(state: ExecutionState, event: HistoryEvent) -> None:
+    if event.workflow_task_timed_out_event_attributes.timeout_type == TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE:
+        _next_attempt(state)
+        return
+    state.task = None
+    state.sticky_queue, state.sticky_timeout = "", 0
+
+
+FOLDS = {
+    EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED: _scheduled,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED: _started,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED: _completed,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED: _failed,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT: _timed_out,
+}

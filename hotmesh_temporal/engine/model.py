@@ -1,0 +1,169 @@
+"""What the engine knows of one run: plain data, stored as MessagePack.
+
+Times are nanoseconds since the Unix epoch (0: not set), durations nanoseconds (0: none). Payloads are kept as
+serialized protobuf and never looked into. A run is more than its history in exactly these points, as on a Temporal
+server: attempts, heartbeats and failures of pending activities, the attempt of the workflow task, buffered events.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+STATE_VERSION = 1
+
+# temporal.api.enums.v1.WorkflowExecutionStatus
+RUNNING = 1
+COMPLETED = 2
+FAILED = 3
+CANCELED = 4
+TERMINATED = 5
+CONTINUED_AS_NEW = 6
+TIMED_OUT = 7
+
+
+class WorkflowTask(msgspec.Struct, omit_defaults=True):
+    """The pending workflow task: scheduled, and started once ``started_at`` is set.
+
+    With ``attempt`` > 1 it is transient: its events are not in the history until it completes.
+    """
+
+    scheduled_event_id: int
+    attempt: int
+    scheduled_at: int
+    original_scheduled_at: int
+    timeout: int
+    queue: str
+    sticky: bool = False
+    schedule_deadline: int = 0
+    started_event_id: int = 0
+    started_at: int = 0
+    request_id: str = ""
+    identity: str = ""
+    worker_version: bytes = b""
+    history_size: int = 0
+    suggest_continue_as_new: bool = False
+
+
+class Activity(msgspec.Struct, omit_defaults=True):
+    """A pending activity. Its input stays in the history, in its scheduled event."""
+
+    scheduled_event_id: int
+    activity_id: str
+    activity_type: str
+    queue: str
+    first_scheduled_at: int
+    scheduled_at: int
+    attempt: int = 1
+    schedule_to_close: int = 0
+    schedule_to_start: int = 0
+    start_to_close: int = 0
+    heartbeat: int = 0
+    retry_initial: int = 0
+    retry_coefficient: float = 2.0
+    retry_maximum: int = 0
+    retry_attempts: int = 0
+    retry_expires_at: int = 0
+    non_retryable: list[str] = []
+    started_at: int = 0
+    request_id: str = ""
+    identity: str = ""
+    worker_version: bytes = b""
+    heartbeat_at: int = 0
+    heartbeat_details: bytes = b""
+    last_failure: bytes = b""
+    last_attempt_completed_at: int = 0
+    last_worker_identity: str = ""
+    cancel_requested: bool = False
+    cancel_request_event_id: int = 0
+    retry_at: int = 0
+    retry_interval: int = 0
+    stamp: int = 0
+
+    @property
+    def started(self) -> bool:
+        """A worker has the current attempt."""
+        return self.started_at != 0
+
+
+class Timer(msgspec.Struct, omit_defaults=True):
+    """A user timer that has not fired."""
+
+    timer_id: str
+    started_event_id: int
+    fires_at: int
+
+
+class ExecutionState(msgspec.Struct, omit_defaults=True):
+    """One run."""
+
+    namespace: str
+    workflow_id: str
+    run_id: str
+    version: int = STATE_VERSION
+    workflow_type: str = ""
+    task_queue: str = ""
+    first_run_id: str = ""
+    start_request_id: str = ""
+    started_at: int = 0
+    execution_at: int = 0
+    status: int = RUNNING
+    closed_at: int = 0
+    next_event_id: int = 1
+    history_size: int = 0
+    run_timeout: int = 0
+    execution_timeout: int = 0
+    run_expires_at: int = 0
+    execution_expires_at: int = 0
+    task_timeout: int = 0
+    attempt: int = 1
+    sticky_queue: str = ""
+    sticky_timeout: int = 0
+    task: WorkflowTask | None = None
+    task_attempt: int = 1
+    last_task_started_id: int = 0
+    last_task_completed_id: int = 0
+    first_task_at: int = 0
+    had_task: bool = False
+    activities: dict[int, Activity] = {}
+    timers: dict[str, Timer] = {}
+    buffered: list[bytes] = []
+    cancel_requested: bool = False
+    cancel_request_id: str = ""
+    memo: bytes = b""
+    search_attributes: bytes = b""
+    signal_count: int = 0
+    transitions: int = 0
+    worker_version: bytes = b""
+    reset_points: bytes = b""
+    build_ids: list[str] = []
+    new_run_id: str = ""
+    armed_at_ms: int = 0
+
+    @property
+    def running(self) -> bool:
+        """The run is open."""
+        return self.status == RUNNING
+
+    @property
+    def task_in_flight(self) -> bool:
+        """A worker has a workflow task: events of others are buffered until it answers."""
+        return self.task is not None and self.task.started_at != 0
+
+    @property
+    def waits_for_first_task(self) -> bool:
+        """The first workflow task is held back by a start delay, a cron schedule or a retry's back-off."""
+        return self.first_task_at != 0 and not self.had_task
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(ExecutionState)
+
+
+def encode_state(state: ExecutionState) -> bytes:
+    """The stored form of a state."""
+    return _encoder.encode(state)
+
+
+def decode_state(data: bytes) -> ExecutionState:
+    """The state of a stored form; also the way to get a private copy."""
+    return _decoder.decode(data)

@@ -1,0 +1,112 @@
+"""Whether and when something is tried again (temporal.api.common.v1.RetryPolicy)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from temporalio.api.common.v1 import RetryPolicy
+from temporalio.api.enums.v1 import RetryState, TimeoutType
+from temporalio.api.failure.v1 import Failure
+
+from .context import SECOND
+from .protos import duration, nanos
+
+_RETRIED_TIMEOUTS = {
+    TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE: "TemporalTimeout:StartToClose",
+    TimeoutType.TIMEOUT_TYPE_HEARTBEAT: "TemporalTimeout:Heartbeat",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """The verdict: ``state`` IN_PROGRESS and the wait before the next attempt, or why there is none."""
+
+    state: int
+    delay: int = 0
+
+    @property
+    def again(self) -> bool:
+        """There is a next attempt."""
+        return self.state == RetryState.RETRY_STATE_IN_PROGRESS
+
+
+def next_attempt(
+    *,
+    now: int,
+    attempt: int,
+    maximum_attempts: int,
+    initial: int,
+    coefficient: float,
+    maximum: int,
+    expires_at: int,
+    failure: Failure,
+    non_retryable: Collection[str],
+) -> Backoff:
+    """What follows after attempt number ``attempt`` (from 1) ended with ``failure``. Durations in nanoseconds."""
+    if not _is_retryable(failure, non_retryable):
+        return Backoff(RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE)
+    if 0 < maximum_attempts <= attempt:
+        return Backoff(RetryState.RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED)
+    delay = _delay(attempt, initial, coefficient, maximum, failure)
+    if expires_at and now + delay > expires_at:
+        return Backoff(RetryState.RETRY_STATE_TIMEOUT)
+    return Backoff(RetryState.RETRY_STATE_IN_PROGRESS, delay)
+
+
+def _delay(attempt: int, initial: int, coefficient: float, maximum: int, failure: Failure) -> int:
+    if failure.HasField("application_failure_info") and failure.application_failure_info.HasField("next_retry_delay"):
+        return nanos(failure.application_failure_info.next_retry_delay)
+    try:
+        delay = int(initial * coefficient ** (attempt - 1))
+    except OverflowError:
+        delay = maximum or 2**62
+    if maximum and delay > maximum:
+        return maximum
+    return min(delay, 2**62)
+
+
+def _is_retryable(failure: Failure, non_retryable: Collection[str]) -> bool:
+    kind = failure.WhichOneof("failure_info")
+    if kind in ("terminated_failure_info", "canceled_failure_info"):
+        return False
+    if kind == "timeout_failure_info":
+        name = _RETRIED_TIMEOUTS.get(failure.timeout_failure_info.timeout_type)
+        return name is not None and name not in non_retryable
+    if kind == "server_failure_info":
+        return not failure.server_failure_info.non_retryable
+    if kind == "application_failure_info":
+        info = failure.application_failure_info
+        return not info.non_retryable and info.type not in non_retryable
+    return True
+
+
+def with_defaults(policy: RetryPolicy) -> RetryPolicy:
+    """The policy with the server's defaults for what is not set: 1 s, doubled each time, at most 100 times the first."""
+    filled = RetryPolicy()
+    filled.CopyFrom(policy)
+    if not nanos(filled.initial_interval):
+        filled.initial_interval.CopyFrom(duration(SECOND))
+    if not filled.backoff_coefficient:
+        filled.backoff_coefficient = 2.0
+    if not nanos(filled.maximum_interval):
+        filled.maximum_interval.CopyFrom(duration(100 * nanos(filled.initial_interval)))
+    return filled
+
+
+def problem(policy: RetryPolicy) -> str | None:
+    """What is wrong with a policy, in the server's words; None if nothing is."""
+    if policy.maximum_attempts == 1:
+        return None
+    initial, maximum = nanos(policy.initial_interval), nanos(policy.maximum_interval)
+    if initial < 0:
+        return "InitialInterval cannot be negative on retry policy."
+    if policy.backoff_coefficient and policy.backoff_coefficient < 1:
+        return "BackoffCoefficient cannot be less than 1 on retry policy."
+    if maximum < 0:
+        return "MaximumInterval cannot be negative on retry policy."
+    if maximum and maximum < initial:
+        return "MaximumInterval cannot be less than InitialInterval on retry policy."
+    if policy.maximum_attempts < 0:
+        return "MaximumAttempts cannot be negative on retry policy."
+    return None

@@ -1,0 +1,164 @@
+"""Workflow and activity tasks: a worker takes one, answers it, or reports its failure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from temporalio.api.common.v1 import WorkerVersionStamp
+from temporalio.api.failure.v1 import Failure, ServerFailureInfo
+from temporalio.api.workflow.v1 import ResetPointInfo, ResetPoints
+from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
+
+from ..errors import TaskFailed, activity_not_found, not_found, task_not_found, workflow_completed
+from . import commands
+from .commands.scope import CommandScope
+from .machines import activity, workflow_task
+from .model import Activity, ExecutionState, WorkflowTask
+from .protos import timestamp
+from .turn import Turn
+
+INLINE_REQUEST_ID = "request-from-RespondWorkflowTaskCompleted"
+"""What the server writes for a task that a worker gets as the answer to its answer."""
+
+
+@dataclass(slots=True)
+class Answered:
+    """What the answer of a worker leads to for that same worker: its next task, activities to run at once."""
+
+    next_task: WorkflowTask | None = None
+    eager: list[Activity] = field(default_factory=list)
+
+
+def take_workflow_task(
+    turn: Turn, event_id: int, attempt: int, request_id: str, identity: str, version: WorkerVersionStamp
+) -> WorkflowTask | None:
+    """Hand the offered task to a worker; None if the offer is stale."""
+    task = turn.state.task
+    if task is None or task.started_at or (task.scheduled_event_id, task.attempt) != (event_id, attempt):
+        return None
+    return workflow_task.start(turn, request_id, identity, version)
+
+
+def check_workflow_task(state: ExecutionState, event_id: int, started_id: int, attempt: int) -> WorkflowTask:
+    """The task in flight that a token stands for. Raises NOT_FOUND if it is over."""
+    if not state.running:
+        raise workflow_completed()
+    task = state.task
+    if task is None or not task.started_at or (task.scheduled_event_id, task.attempt) != (event_id, attempt):
+        raise task_not_found()
+    if started_id and task.started_event_id != started_id:
+        raise task_not_found()
+    return task
+
+
+def answer_workflow_task(turn: Turn, request: RespondWorkflowTaskCompletedRequest) -> Answered:
+    """Carry out the commands of a worker. Raises `TaskFailed` if one is invalid; the turn is then of no use."""
+    state, task = turn.state, turn.state.task
+    assert task is not None
+    _check_heartbeat(turn, task)
+    had_buffered, original = bool(state.buffered), task.original_scheduled_at
+    version = task.worker_version
+    _set_sticky(state, request)
+    completed_id = workflow_task.complete(turn, request)
+    _note_reset_point(turn, request, completed_id, version)
+    scope = CommandScope(turn, completed_id, request.identity, had_buffered)
+    for command in request.commands:
+        commands.apply(scope, command)
+    return _what_next(turn, scope, request, version, original)
+
+
+def _what_next(
+    turn: Turn, scope: CommandScope, request: RespondWorkflowTaskCompletedRequest, version: bytes, original: int
+) -> Answered:
+    answered = Answered()
+    stamp = WorkerVersionStamp.FromString(version)
+    if not turn.state.running:
+        return answered
+    if turn.state.buffered or request.force_create_new_workflow_task:
+        heartbeat = request.force_create_new_workflow_task and not turn.state.buffered
+        workflow_task.schedule(turn, original if heartbeat else 0)
+        if request.return_new_workflow_task:
+            turn.withdraw_workflow_task()
+            answered.next_task = workflow_task.start(turn, INLINE_REQUEST_ID, request.identity, stamp)
+    for scheduled_id in scope.eager:
+        pending = turn.state.activities[scheduled_id]
+        activity.start(turn, pending, turn.ctx.new_id(), request.identity, stamp)
+        answered.eager.append(pending)
+    return answered
+
+
+def _check_heartbeat(turn: Turn, task: WorkflowTask) -> None:
+    """Local activities may keep a task alive for long, but not for ever."""
+    if turn.ctx.now - task.original_scheduled_at > turn.ctx.limits.task_heartbeat:
+        raise not_found("workflow task heartbeat timeout")
+
+
+def _set_sticky(state: ExecutionState, request: RespondWorkflowTaskCompletedRequest) -> None:
+    sticky = request.sticky_attributes
+    state.sticky_queue = sticky.worker_task_queue.name
+    timeout = sticky.schedule_to_start_timeout
+    state.sticky_timeout = timeout.seconds * 1_000_000_000 + timeout.nanos if state.sticky_queue else 0
+
+
+def _note_reset_point(
+    turn: Turn, request: RespondWorkflowTaskCompletedRequest, completed_id: int, version: bytes
+) -> None:
+    """Remember the first task that each build of the worker completed."""
+    build = WorkerVersionStamp.FromString(version).build_id or request.worker_version_stamp.build_id
+    if build and f"unversioned:{build}" not in turn.state.build_ids:
+        turn.state.build_ids = [*(turn.state.build_ids or ["unversioned"]), f"unversioned:{build}"]
+    points = ResetPoints.FromString(turn.state.reset_points)
+    if any((each.build_id, each.binary_checksum) == (build, request.binary_checksum) for each in points.points):
+        return
+    points.points.append(
+        ResetPointInfo(
+            run_id=turn.state.run_id,
+            first_workflow_task_completed_id=completed_id,
+            create_time=timestamp(turn.ctx.now),
+            resettable=True,
+            build_id=build,
+            binary_checksum=request.binary_checksum,
+        )
+    )
+    del points.points[: -turn.ctx.limits.reset_points]
+    turn.state.reset_points = points.SerializeToString()
+
+
+def reject_answer(turn: Turn, error: TaskFailed, identity: str) -> None:
+    """Fail the task in flight because its commands are invalid, and offer the next one."""
+    failure = Failure(message=error.message, server_failure_info=ServerFailureInfo())
+    workflow_task.fail(turn, error.cause, failure, identity)
+    workflow_task.schedule(turn)
+
+
+def take_activity_task(
+    turn: Turn, event_id: int, stamp: int, request_id: str, identity: str, version: WorkerVersionStamp
+) -> Activity | None:
+    """Hand the offered attempt to a worker; None if the offer is stale."""
+    pending = turn.state.activities.get(event_id)
+    if not turn.state.running or pending is None or pending.started or pending.stamp != stamp or pending.retry_at:
+        return None
+    activity.start(turn, pending, request_id, identity, version)
+    return pending
+
+
+def check_activity(state: ExecutionState, event_id: int, attempt: int) -> Activity:
+    """The attempt that a token stands for (``attempt`` 0: whichever is started). Raises NOT_FOUND if it is over."""
+    if not state.running:
+        raise workflow_completed()
+    pending = state.activities.get(event_id)
+    if pending is None or not pending.started or (attempt and pending.attempt != attempt):
+        raise activity_not_found()
+    return pending
+
+
+def find_activity(state: ExecutionState, activity_id: str) -> Activity:
+    """The pending activity with this id. Raises NOT_FOUND if there is none."""
+    if not state.running:
+        raise workflow_completed()
+    for pending in state.activities.values():
+        if pending.activity_id == activity_id:
+            return pending
+    raise not_found(
+        f"cannot find pending activity with ActivityID {activity_id}, check workflow execution history for more details"
+    )

@@ -1,0 +1,101 @@
+"""One decision in the making: a private copy of the state, the events recorded on it, and the effects as data.
+
+Every event goes through `Turn.record`, which gives it an id (or buffers it while a worker has a workflow task) and
+folds it into the state with the same `evolve` that a rebuild uses. Nothing leaves a turn before the runtime commits it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.message import Message
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.sdk.v1 import UserMetadata
+
+from .context import Context
+from .effects import TaskDispatch
+from .events import BUFFERED, CLOSES_PENDING, FIELD_OF, KIND_OF
+from .evolve import append, fold
+from .model import ExecutionState
+from .protos import timestamp
+
+
+@dataclass(slots=True)
+class Turn:
+    """See the module's text. ``origin`` is the run's first event; ``next_runs`` are runs that this decision opens."""
+
+    ctx: Context
+    state: ExecutionState
+    origin: HistoryEvent
+    events: list[HistoryEvent] = field(default_factory=list)
+    dispatches: list[TaskDispatch] = field(default_factory=list)
+    next_run: Turn | None = None
+    visibility_changed: bool = False
+
+    def record(
+        self,
+        attributes: Message,
+        *,
+        user_metadata: UserMetadata | None = None,
+        adjust: Callable[[HistoryEvent], Any] | None = None,
+    ) -> HistoryEvent:
+        """Add the event with these attributes, now. Its id is 0 while it is buffered. ``adjust`` sets more fields."""
+        kind = KIND_OF[type(attributes)]
+        event = HistoryEvent(
+            event_type=kind,
+            event_time=timestamp(self.ctx.now),
+            user_metadata=user_metadata,
+            **{FIELD_OF[kind]: attributes},  # type: ignore[arg-type]  # the field name depends on the kind
+        )
+        if adjust is not None:
+            adjust(event)
+        if kind in BUFFERED and self.state.task_in_flight:
+            fold(self.state, event)
+            self.state.buffered.append(event.SerializeToString())
+        else:
+            self._append(event)
+            fold(self.state, event)
+        return event
+
+    def flush(self) -> bool:
+        """Give the buffered events their place in the history. True if there were any.
+
+        Outcomes of activities go last, so that a worker sees everything that led to them first (as the server does).
+        """
+        if not self.state.buffered:
+            return False
+        events = [HistoryEvent.FromString(data) for data in self.state.buffered]
+        self.state.buffered = []
+        started: dict[int, int] = {}
+        for event in sorted(events, key=lambda each: each.event_type in CLOSES_PENDING):
+            _link_to_start(event, started)
+            self._append(event)
+            if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+                scheduled = event.activity_task_started_event_attributes.scheduled_event_id
+                started[scheduled] = event.event_id
+        return True
+
+    def dispatch(self, task: TaskDispatch) -> None:
+        """Offer a task when the decision is committed."""
+        self.dispatches.append(task)
+
+    def withdraw_workflow_task(self) -> None:
+        """The workflow task was handed over within this decision: nobody else needs to hear of it."""
+        self.dispatches = [each for each in self.dispatches if each.activity]
+
+    def _append(self, event: HistoryEvent) -> None:
+        event.event_id = self.state.next_event_id
+        append(self.state, event)
+        self.events.append(event)
+
+
+def _link_to_start(event: HistoryEvent, started: dict[int, int]) -> None:
+    """An outcome that was buffered together with its start learns the id that the start has got."""
+    if event.event_type not in CLOSES_PENDING:
+        return
+    attributes: Any = getattr(event, FIELD_OF[event.event_type])
+    if attributes.started_event_id == 0 and attributes.scheduled_event_id in started:
+        attributes.started_event_id = started[attributes.scheduled_event_id]

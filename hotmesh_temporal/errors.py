@@ -1,0 +1,152 @@
+"""The errors of the Temporal service: a gRPC status code, the server's text, and its detail messages.
+
+Engine, runtime and frontend raise `RpcError` only through the functions below, so that a status is chosen in one
+place. The texts are those of the Temporal server, because applications match on some of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
+from temporalio.api.common.v1 import GrpcStatus
+from temporalio.api.enums.v1 import WorkflowTaskFailedCause
+from temporalio.api.errordetails.v1 import (
+    NamespaceNotFoundFailure,
+    NotFoundFailure,
+    QueryFailedFailure,
+    WorkflowExecutionAlreadyStartedFailure,
+    WorkflowNotReadyFailure,
+)
+from temporalio.api.failure.v1 import Failure
+
+_TYPE_URL = "type.googleapis.com/"
+
+
+class Code(IntEnum):
+    """gRPC status codes (https://grpc.io/docs/guides/status-codes/)."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+class RpcError(Exception):
+    """What a caller of the service sees. ``details`` are packed into the status in order."""
+
+    def __init__(self, code: int, message: str, details: Sequence[Message] = ()) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.details = tuple(details)
+
+    def status_proto(self) -> bytes:
+        """The serialized ``google.rpc.Status`` (what gRPC carries as ``grpc-status-details-bin``)."""
+        status = GrpcStatus(code=self.code, message=self.message)
+        for detail in self.details:
+            packed = AnyMessage(
+                type_url=_TYPE_URL + detail.DESCRIPTOR.full_name, value=detail.SerializeToString(deterministic=True)
+            )
+            status.details.append(packed)
+        return status.SerializeToString()
+
+
+class TaskFailed(Exception):
+    """A command is invalid: the workflow task fails with ``cause`` (a ``WorkflowTaskFailedCause``) and this message."""
+
+    def __init__(self, cause: int, problem: str) -> None:
+        title = _cause_title(cause)
+        self.cause = cause
+        self.message = f"{title}: {problem}" if problem else title
+        super().__init__(self.message)
+
+
+def _cause_title(cause: int) -> str:
+    """The cause as the server spells it in messages: ``BadStartTimerAttributes``."""
+    name = WorkflowTaskFailedCause.Name(WorkflowTaskFailedCause.ValueType(cause))
+    return "".join(part.capitalize() for part in name.removeprefix("WORKFLOW_TASK_FAILED_CAUSE_").split("_"))
+
+
+def invalid_argument(message: str) -> RpcError:
+    """The request is malformed; nothing was changed."""
+    return RpcError(Code.INVALID_ARGUMENT, message)
+
+
+def not_found(message: str) -> RpcError:
+    """What the request names does not exist (any more)."""
+    return RpcError(Code.NOT_FOUND, message, [NotFoundFailure()])
+
+
+def unimplemented(message: str) -> RpcError:
+    """The request needs something that is not built."""
+    return RpcError(Code.UNIMPLEMENTED, message)
+
+
+def unavailable(message: str) -> RpcError:
+    """The database cannot be reached right now; the caller may try again."""
+    return RpcError(Code.UNAVAILABLE, message)
+
+
+def workflow_not_found(workflow_id: str, run_id: str = "") -> RpcError:
+    """No run has these ids."""
+    if run_id:
+        return not_found(f'workflow execution not found for workflow ID "{workflow_id}" and run ID "{run_id}"')
+    return not_found(f"workflow not found for ID: {workflow_id}")
+
+
+def workflow_completed() -> RpcError:
+    """The run is closed already."""
+    return not_found("workflow execution already completed")
+
+
+def task_not_found() -> RpcError:
+    """The workflow task was completed, timed out or never existed."""
+    return not_found("Workflow task not found.")
+
+
+def activity_not_found() -> RpcError:
+    """The activity (or this attempt of it) is not pending any more."""
+    return not_found("invalid activityID or activity already timed out or invoking workflow is completed")
+
+
+def namespace_not_found(namespace: str) -> RpcError:
+    """No such namespace."""
+    message = f"Namespace {namespace} is not found."
+    return RpcError(Code.NOT_FOUND, message, [NamespaceNotFoundFailure(namespace=namespace)])
+
+
+def already_started(message: str, request_id: str, run_id: str, first_run_id: str) -> RpcError:
+    """A run with this workflow id exists and the policies of the request do not allow another."""
+    detail = WorkflowExecutionAlreadyStartedFailure(
+        start_request_id=request_id, run_id=run_id, first_execution_run_id=first_run_id
+    )
+    return RpcError(Code.ALREADY_EXISTS, message, [detail])
+
+
+def query_failed(message: str, failure: Failure | None = None) -> RpcError:
+    """The worker answered the query with a failure."""
+    detail = QueryFailedFailure()
+    if failure is not None:
+        detail.failure.CopyFrom(failure)
+    return RpcError(Code.INVALID_ARGUMENT, message, [detail])
+
+
+def workflow_not_ready(message: str) -> RpcError:
+    """The run cannot take this request in its present state."""
+    return RpcError(Code.FAILED_PRECONDITION, message, [WorkflowNotReadyFailure()])
