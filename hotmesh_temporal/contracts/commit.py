@@ -44,9 +44,9 @@ class RunWrite:
 
 @dataclass(frozen=True, slots=True)
 class CurrentRunWrite:
-    """Point ``pointer_id`` at ``run_id``, if it names ``expected`` now (None: if it names no run yet).
+    """Point ``pointer_id`` at ``run_id``, if it names ``expected`` now (None: if it names no run).
 
-    ``pointer_id`` and both runs are job ids.
+    ``pointer_id`` and both runs are job ids. A pointer to a run that was scrubbed or whose time ran out names none.
     """
 
     pointer_id: str

@@ -127,7 +127,11 @@ class JobStore(ABC):
 
     @abstractmethod
     async def scrub(self, job_id: str) -> None:
-        """Delete the job with its fields, ledgers, dependencies, history, hooks and search document. Idempotent."""
+        """Delete the job with all that it has. Idempotent.
+
+        That is: fields, ledgers, dependencies, history, time hooks, current-run pointers that name it, and the timer and
+        the search document of the same id.
+        """
 
     @abstractmethod
     async def add_dependency(self, job_id: str, dependency: str, transaction: Transaction | None = None) -> None:
