@@ -53,8 +53,15 @@ def _sdk_name(name: str) -> str:
     return _SDK + name[len(_OURS) :]
 
 
-def _mirror_spec(name: str) -> ModuleSpec:
-    return ModuleSpec(name, _MirrorLoader())
+def _mirror_spec(name: str) -> ModuleSpec | None:
+    try:
+        found = importlib.util.find_spec(_sdk_name(name))
+    except ModuleNotFoundError as error:
+        # A package that an SDK module needs is another matter: the user must be told which one.
+        if not (error.name or "").startswith(_SDK):
+            raise
+        return None
+    return ModuleSpec(name, _MirrorLoader()) if found else None
 
 
 class _MirrorLoader(Loader):
@@ -74,7 +81,7 @@ class _ChildOfMirror(MetaPathFinder):
         parent = sys.modules.get(fullname.rpartition(".")[0])
         if parent is None or not (parent.__name__ + ".").startswith(_SDK):
             return None
-        return _mirror_spec(fullname) if importlib.util.find_spec(_sdk_name(fullname)) else None
+        return _mirror_spec(fullname)
 
 
 class _Missing(MetaPathFinder):
@@ -83,7 +90,7 @@ class _Missing(MetaPathFinder):
     ) -> ModuleSpec | None:
         if not fullname.startswith(_OURS) or (fullname + ".").startswith(_HIDDEN + "."):
             return None
-        return _mirror_spec(fullname) if importlib.util.find_spec(_sdk_name(fullname)) else None
+        return _mirror_spec(fullname)
 
 
 class Extends(type):

@@ -65,7 +65,7 @@ class EngineHost:
         self._frontend = frontend
         self._users = 0
         self._started: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self._loop = _new_loop()
+        self._loop = new_event_loop()
         self._stop = asyncio.Event()
         self._loopback: Loopback | None = None
         self._listener: Listener | None = None
@@ -258,7 +258,8 @@ class _Crossing:
 atexit.register(EngineHost.end_all)
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """The fastest event loop that this platform has."""
     try:
         import uvloop
     except ImportError:  # Windows has none

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -40,10 +39,10 @@ class Echo:
 
 
 @pytest.fixture
-def echo(monkeypatch: pytest.MonkeyPatch) -> Iterator[Echo]:
+def echo(monkeypatch: pytest.MonkeyPatch) -> Echo:
     providers = {**connection._BUILT_IN, "nothing": "tests.support.echo_frontend:NoBackend"}  # pyright: ignore[reportPrivateUsage]
     monkeypatch.setattr(connection, "_BUILT_IN", providers)
-    yield Echo()
+    return Echo()
 
 
 async def describe(
@@ -189,9 +188,11 @@ async def test_headers_are_merged_and_checked(echo: Echo) -> None:
 
 async def test_one_client_serves_several_event_loops(echo: Echo) -> None:
     client = await echo.connected()
-    names = await asyncio.gather(
-        *(asyncio.to_thread(lambda name=f"loop{n}": asyncio.run(describe(client, name))) for n in range(3))
-    )
+
+    def elsewhere(name: str) -> str:
+        return asyncio.run(describe(client, name))
+
+    names = await asyncio.gather(*(asyncio.to_thread(elsewhere, f"loop{n}") for n in range(3)))
     assert names == ["loop0", "loop1", "loop2"]
     await client.close()
 

@@ -1,0 +1,45 @@
+"""The command ``hotmesh-temporal``."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+# Command → where it is. Each is imported only when it is used, so that the start of one does not pay for the others.
+_COMMANDS = {
+    "run": "hotmesh_temporal.cli.run:run",
+    "server": "hotmesh_temporal.cli.server:server",
+    "version": "hotmesh_temporal.cli.version:version",
+}
+
+_HELP = """Run Temporal applications on your own database, with no Temporal cluster.
+
+\b
+Run an application that you did not change:
+    hotmesh-temporal run app.py
+Serve your database to the temporal CLI, the Web UI and SDKs of other languages:
+    hotmesh-temporal server --port 7233
+
+Where the data lives is chosen by --connection, else by the environment variable HOTMESH_CONNECTION, else by
+temporal.toml, else it is a SQLite file in .hotmesh/ under the working directory.
+
+\b
+Connections look like:
+    sqlite:///orders.sqlite3                     a file; an absolute path has four slashes
+    postgresql://user:password@host:5432/orders  a Postgres database
+"""
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module, _, attribute = _COMMANDS.get(cmd_name, "").partition(":")
+        return getattr(importlib.import_module(module), attribute) if module else None
+
+
+@click.group(cls=_LazyGroup, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Entry point of the console script."""

@@ -1,0 +1,77 @@
+"""``hotmesh-temporal run``: an application that knows nothing of this package, on your own database."""
+
+from __future__ import annotations
+
+import functools
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import temporalio.client
+
+from hotmesh_temporal.connection import InvalidConnection, resolve
+from hotmesh_temporal.plugin import HotMeshPlugin
+
+from .options import connection_option
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@connection_option
+@click.option("-m", "module", is_flag=True, help="TARGET is a module, as for python -m.")
+@click.argument("target", metavar="TARGET")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def run(connection: str | None, module: bool, target: str, arguments: tuple[str, ...]) -> None:
+    """Run an unchanged Temporal application on your database.
+
+    TARGET is a Python script; all that follows it is passed to it. Its Client.connect("localhost:7233") then means the
+    database, and its workers run as they are. Each process that is started so takes part in the work: start
+    the workers in one terminal and the client in another, in the same folder or with the same --connection.
+
+    \b
+    Examples:
+        hotmesh-temporal run worker.py
+        hotmesh-temporal run --connection postgresql://localhost/orders client.py --name World
+        hotmesh-temporal run -m orders.worker
+    """
+    try:
+        if connection is not None:
+            resolve(connection)
+    except InvalidConnection as error:
+        raise click.ClickException(str(error)) from error
+    redirect_connections(connection)
+    if module:
+        _run_module(target, arguments)
+    else:
+        _run_script(target, arguments)
+
+
+def redirect_connections(connection: str | None) -> None:
+    """From now on every `temporalio.client.Client.connect` of this process uses the database."""
+    original: Any = temporalio.client.Client.connect
+
+    # A classmethod's function, so that subclasses of the user's still make instances of themselves.
+    @functools.wraps(original.__func__)
+    async def connect(cls: type[temporalio.client.Client], *args: Any, **options: Any) -> Any:
+        plugins = list(options.pop("plugins", ()))
+        if not any(isinstance(plugin, HotMeshPlugin) for plugin in plugins):
+            plugins.append(HotMeshPlugin(connection))
+        return await original.__func__(cls, *args, plugins=plugins, **options)
+
+    temporalio.client.Client.connect = classmethod(connect)  # pyright: ignore[reportAttributeAccessIssue]  # on purpose
+
+
+def _run_script(target: str, arguments: tuple[str, ...]) -> None:
+    path = Path(target)
+    if not path.is_file():
+        raise click.ClickException(f"there is no file {target!r}; for a module write: hotmesh-temporal run -m {target}")
+    sys.argv = [target, *arguments]
+    sys.path[0] = str(path.resolve().parent)
+    runpy.run_path(str(path.resolve()), run_name="__main__")
+
+
+def _run_module(target: str, arguments: tuple[str, ...]) -> None:
+    sys.argv = [target, *arguments]
+    sys.path[0] = str(Path.cwd())
+    runpy.run_module(target, run_name="__main__", alter_sys=True)
