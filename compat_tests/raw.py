@@ -7,6 +7,9 @@ from typing import Any
 
 from google.protobuf.message import Message
 from temporalio.api.command.v1 import (
+    CancelTimerCommandAttributes as CancelTimerCommandAttributes,
+)
+from temporalio.api.command.v1 import (
     Command,
     CompleteWorkflowExecutionCommandAttributes,
     FailWorkflowExecutionCommandAttributes,
