@@ -41,6 +41,9 @@ VARYING_FIELDS = {
 }
 """Fields whose value says nothing about behaviour; only that they are set is compared."""
 
+CLOCK_FIELDS = {"seconds", "nanos"}
+"""How the SDK's local activity markers write times and durations into payloads."""
+
 HINTS = {"poller_scaling_decision"}
 """Fields that are left out: advice to pollers by the momentary load, not behaviour."""
 
@@ -82,6 +85,8 @@ class Normalizer:
             return [self._walk(item) for item in cast("list[Any]", value)]
         if isinstance(value, dict):
             items = cast("dict[str, Any]", value)
+            if items.keys() == CLOCK_FIELDS:
+                return "<time>"
             return {self._text(k): self._field(k, v) for k, v in items.items() if k not in HINTS}
         return value
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from google.protobuf.message import Message
 from temporalio.api.command.v1 import (
-    CancelTimerCommandAttributes as CancelTimerCommandAttributes,
 )
 from temporalio.api.command.v1 import (
     Command,

@@ -156,17 +156,12 @@ async def scenario_signal_request_id(env: Env) -> None:
 async def scenario_signal_with_start_sdk(env: Env) -> None:
     async with env.worker(Signals):
         workflow_id = env.id()
-        for number in range(2):
-            handle = await env.client.start_workflow(
-                Signals.run,
-                2,
-                id=workflow_id,
-                task_queue=env.queue,
-                start_signal="add",
-                start_signal_args=[f"signal {number}"],
+        for text in ("one", "two"):
+            await env.client.start_workflow(
+                Signals.run, 2, id=workflow_id, task_queue=env.queue, start_signal="add", start_signal_args=[text]
             )
             await env.settled(workflow_id)
-        await env.outcome("result", handle.result())
+        await env.outcome("result", env.client.get_workflow_handle(workflow_id).result())
         await env.history(workflow_id)
 
 

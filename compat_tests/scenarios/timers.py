@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from temporalio import workflow
+from temporalio.api.command.v1 import CancelTimerCommandAttributes, Command
 
 from compat_tests.env import Env, seconds
-from compat_tests.raw import CancelTimerCommandAttributes as CancelTimer
-from compat_tests.raw import Command, RawWorker, command, complete_workflow, start_timer
+from compat_tests.raw import RawWorker, command, complete_workflow, start_timer
 from compat_tests.scenarios.core import Signals, Sleeper
 
 
@@ -71,7 +71,7 @@ class ManyTimers:
 
 
 def _cancel(timer_id: str) -> Command:
-    return command("CANCEL_TIMER", cancel_timer_command_attributes=CancelTimer(timer_id=timer_id))
+    return command("CANCEL_TIMER", cancel_timer_command_attributes=CancelTimerCommandAttributes(timer_id=timer_id))
 
 
 async def scenario_timer_cancel(env: Env) -> None:
