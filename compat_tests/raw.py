@@ -7,8 +7,6 @@ from typing import Any
 
 from google.protobuf.message import Message
 from temporalio.api.command.v1 import (
-)
-from temporalio.api.command.v1 import (
     Command,
     CompleteWorkflowExecutionCommandAttributes,
     FailWorkflowExecutionCommandAttributes,
