@@ -148,7 +148,7 @@ def test_the_environment_by_service() -> None:
     found = resolve(environ={"HOTMESH_CONNECTION": "sqlite:///all", "HOTMESH_STREAM": POSTGRES})
     assert (found.store.url, found.stream.url, found.sub.url) == ("sqlite:///all", POSTGRES, "sqlite:///all")
     assert store(environ={"HOTMESH_STORE": POSTGRES}).url == POSTGRES
-    with pytest.raises(InvalidConnection, match='in the environment.*needs a "store"'):
+    with pytest.raises(InvalidConnection, match=r'in the environment.*needs a "store"'):
         resolve(environ={"HOTMESH_STREAM": POSTGRES})
 
 
