@@ -6,6 +6,7 @@ import functools
 import runpy
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import click
@@ -66,9 +67,14 @@ def _run_script(target: str, arguments: tuple[str, ...]) -> None:
     path = Path(target)
     if not path.is_file():
         raise click.ClickException(f"there is no file {target!r}; for a module write: hotmesh-temporal run -m {target}")
+    # What Python itself does with a script. `runpy.run_path` would leave `sys.argv` without the name that was typed, and
+    # empty the script's globals before its exit handlers run.
+    main = ModuleType("__main__")
+    main.__file__ = str(path.resolve())
+    sys.modules["__main__"] = main
     sys.argv = [target, *arguments]
     sys.path[0] = str(path.resolve().parent)
-    runpy.run_path(str(path.resolve()), run_name="__main__")
+    exec(compile(path.read_bytes(), main.__file__, "exec"), vars(main))
 
 
 def _run_module(target: str, arguments: tuple[str, ...]) -> None:
