@@ -1,0 +1,125 @@
+"""SqliteBackend: store, stream, sub and search in one file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from hotmesh_temporal.contracts.backend import Backend, ConnectionSpec
+from hotmesh_temporal.contracts.errors import InvalidArgument
+
+from . import jobs
+from .database import MEMORY, Database, DatabaseOptions
+from .hints import QUEUE, HintBus
+from .search import SqliteSearch
+from .store import SqliteStore
+from .stream import SqliteStream
+from .sub import SqliteSub
+
+_SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
+_OPTIONS = ("path", "synchronous", "busy_timeout")
+
+
+class SqliteBackend(Backend):
+    """One SQLite file for any number of processes of one machine, or ``:memory:`` for one process.
+
+    The spec is a URL (``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``sqlite://:memory:``) or options:
+    ``path``; ``synchronous`` (FULL, the default: an acknowledged commit survives power loss; NORMAL: it survives the end
+    of the process, and of the machine only up to the last checkpoint); ``busy_timeout`` in seconds (30). The last two may
+    stand in a URL as query parameters. Raises `InvalidArgument` for anything else.
+    """
+
+    def __init__(self, spec: ConnectionSpec) -> None:
+        self._options = _read_spec(spec)
+        self._database = Database(self._options)
+        self._hints: HintBus | None = None if self._database.in_memory else HintBus(self._options.path)
+        self.store = SqliteStore(self._database)
+        self.stream = SqliteStream(self._database, self._hints)
+        self.sub = SqliteSub(self._database, self._hints)
+        self.search = SqliteSearch(self._database)
+        self._database.sweep = jobs.sweep
+        self._database.on_published = self._on_published
+
+    async def open(self, namespace: str, app_id: str, engine_id: str) -> None:
+        """Open or make the file, bring its schema up to date and bind the services."""
+        await self._database.open()
+        try:
+            await self.store.init(namespace, app_id)
+            await self.stream.init(namespace, app_id)
+            await self.sub.init(namespace, app_id, engine_id)
+            await self.search.init(namespace, app_id)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """End the threads and remove the sockets. Idempotent."""
+        await self.stream.close()
+        await self.sub.close()
+        if self._hints is not None:
+            self._hints.close()
+        await self._database.close()
+
+    @property
+    def identity(self) -> str:
+        """``sqlite:`` and the real path."""
+        return f"sqlite:{self._options.path}"
+
+    def _on_published(self, streams: set[tuple[int, str]]) -> None:
+        self.stream.on_published(streams)
+        if self._hints is not None:
+            self._hints.send(QUEUE, list(streams))
+
+
+# -- specs -------------------------------------------------------------------------------------------------------------
+
+
+def _read_spec(spec: ConnectionSpec) -> DatabaseOptions:
+    if spec.existing is not None:
+        raise InvalidArgument(
+            "an open SQLite connection cannot be shared with the engine's threads: "
+            'give the path of its file instead, as "sqlite:///path" or {"path": "..."}'
+        )
+    options: dict[str, Any] = {**_read_url(spec.url), **spec.options} if spec.url else dict(spec.options)
+    if "database" in options:  # the name that sqlite3.connect and aiosqlite.connect have for it
+        options["path"] = options.pop("database")
+    unknown = sorted(set(options) - set(_OPTIONS))
+    if unknown:
+        raise InvalidArgument(f"unknown SQLite options {', '.join(unknown)}; known are {', '.join(_OPTIONS)}")
+    return DatabaseOptions(_read_path(options), _read_synchronous(options), _read_timeout(options))
+
+
+def _read_url(url: str) -> Mapping[str, str]:
+    scheme, separator, rest = url.partition("://")
+    if scheme != "sqlite" or not separator:
+        raise InvalidArgument(f"{url!r} is not a SQLite URL; write sqlite:///relative.db or sqlite:////absolute.db")
+    path, _, query = rest.partition("?")
+    if path != MEMORY and not path.startswith("/"):
+        raise InvalidArgument(f"{url!r} has no third slash; write sqlite:///relative.db or sqlite:////absolute.db")
+    return {"path": MEMORY if path in (MEMORY, f"/{MEMORY}") else unquote(path[1:]), **dict(parse_qsl(query))}
+
+
+def _read_path(options: Mapping[str, Any]) -> str:
+    path = os.fspath(options.get("path", ""))
+    if not isinstance(path, str) or not path:
+        raise InvalidArgument("SQLite needs the path of its file (or :memory:)")
+    return path if path == MEMORY else os.path.realpath(path)
+
+
+def _read_synchronous(options: Mapping[str, Any]) -> str:
+    synchronous = str(options.get("synchronous", "FULL")).upper()
+    if synchronous not in _SYNCHRONOUS:
+        raise InvalidArgument(f"synchronous must be one of {', '.join(_SYNCHRONOUS)}, not {synchronous!r}")
+    return synchronous
+
+
+def _read_timeout(options: Mapping[str, Any]) -> float:
+    try:
+        timeout = float(options.get("busy_timeout", 30.0))
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument("busy_timeout must be a number of seconds") from error
+    if not timeout >= 0:
+        raise InvalidArgument("busy_timeout must not be negative")
+    return timeout
