@@ -67,8 +67,8 @@ def _run_script(target: str, arguments: tuple[str, ...]) -> None:
     path = Path(target)
     if not path.is_file():
         raise click.ClickException(f"there is no file {target!r}; for a module write: hotmesh-temporal run -m {target}")
-    # What Python itself does with a script. `runpy.run_path` would leave `sys.argv` without the name that was typed, and
-    # empty the script's globals before its exit handlers run.
+    # What Python itself does with a script. `runpy.run_path` would leave `sys.argv` without the name that was typed,
+    # and empty the script's globals before its exit handlers run.
     main = ModuleType("__main__")
     main.__file__ = str(path.resolve())
     sys.modules["__main__"] = main
