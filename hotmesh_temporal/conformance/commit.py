@@ -215,6 +215,8 @@ def everything(orders: str, taken: Ack, *, run: RunWrite, expected: str | None, 
 class TestWholeCommit:
     """All or nothing, over every part."""
 
+    looks = 0  # each look at the state is a second later, so that what the one before claimed is free again
+
     async def setup_run(self, backend: Backend) -> tuple[str, Ack]:
         """A run, a pointer, a mark, an armed timer and a consumed message."""
         store, stream = store_of(backend), stream_of(backend)
@@ -236,7 +238,9 @@ class TestWholeCommit:
     async def state(self, backend: Backend, orders: str) -> list[object]:
         """What the commit would change."""
         store, search = store_of(backend), search_of(backend)
-        due = await store.claim_due_timers(10, 10, 0)
+        now = now_ms() + self.looks * 1000
+        self.looks += 1
+        due = await store.claim_due_timers(now, 10, 1)
         current = await store.load_current_run("ns/w")
         return [
             await revision_of(store, "run"),
@@ -244,7 +248,7 @@ class TestWholeCommit:
             current and current.job_id,
             len(await store.get_events("run")),
             await stream_of(backend).get_stream_depth(orders),
-            len(await store.outbox_claim("me", 10, 0, now_ms())),
+            len(await store.outbox_claim("me", 10, 1, now)),
             [timer.timer_id for timer in due.timers],
             await search.get("doc") is not None,
         ]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 
 import pytest
 
 from ..contracts.backend import Backend
 from ..contracts.commit import Commit, CurrentRunWrite, EventBatch, RunWrite
 from ..contracts.errors import AlreadyDone, NotFound
+from ..contracts.fields import decode_value
 from ..contracts.search import SearchDocument
 from ..contracts.store import StoreService
 from ..contracts.symbols import seed_symbols
@@ -154,7 +154,7 @@ class TestInterrupt:
         await store.set_state_nx("job", APP, 2)
         await store.interrupt("order", "job", InterruptOptions(reason="enough", code=499, stack="at x"))
         assert await store.get_status("job", APP) == 2 - 1_000_000_000
-        error = json.loads((await store.get_raw("job"))["metadata/err"])
+        error = decode_value((await store.get_raw("job"))["metadata/err"])
         assert error == {"code": 499, "message": "enough", "stack": "at x", "job_id": "job"}
 
     async def test_the_error_takes_its_symbol(self, store: StoreService) -> None:
@@ -162,7 +162,7 @@ class TestInterrupt:
         await store.set_state_nx("job", APP)
         await store.interrupt("order", "job")
         state, _ = await store.get_state("job", {"$order": ["metadata/err"]}, {})
-        assert json.loads(state["metadata"]["err"])["code"] == 410
+        assert state["metadata"]["err"]["code"] == 410
         assert set(await store.get_raw("job")) == {":", seed_symbols("JOB", 60)["metadata/err"]}
 
     async def test_no_error_is_left_without_throw(self, store: StoreService) -> None:

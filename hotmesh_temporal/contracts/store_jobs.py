@@ -119,8 +119,9 @@ class JobStore(ABC):
     async def interrupt(self, topic: str, job_id: str, options: InterruptOptions | None = None) -> None:
         """Subtract 1,000,000,000 from the status of a running job (status > 0), once, atomically.
 
-        Unless ``throw`` is False it writes ``{"code", "message", "stack", "job_id"}`` (JSON, message = ``reason``) at
-        ``metadata/err``: under its symbol in ``$<topic>``, or in a field of that name if there is none. Raises
+        Unless ``throw`` is False it writes the JSON object ``{"code", "message", "stack", "job_id"}`` (message:
+        ``reason``), as ``fields.encode_value`` has it, at ``metadata/err``: in the field of its symbol in ``$<topic>``,
+        or in a field of that name if there is none. Raises
         `NotFound` for a missing job and `AlreadyDone` for one with status <= 0 (it is unchanged; of racing calls one
         succeeds). ``suppress`` reports neither.
         """
