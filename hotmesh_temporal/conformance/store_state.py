@@ -84,8 +84,27 @@ class TestJobStatus:
         assert [await store.get_status(job_id, APP) for job_id in ids] == [0, 1, 2, 3, 4]
 
 
-VALUES: list[Any] = ["", "text", "/s not a mark", "/", "ü🙂", 0, -7, 2**70, 1.5, 1e300, True, False, None]
-VALUES += [{}, {"k": [1, {"n": None}]}, [], [1, "two"], "a\nb\tc", "x" * 100_000]
+VALUES: list[Any] = [
+    "",
+    "text",
+    "/s not a mark",
+    "/",
+    "ü🙂",
+    0,
+    -7,
+    2**70,
+    1.5,
+    1e300,
+    True,
+    False,
+    None,
+    {},
+    {"k": [1, {"n": None}]},
+    [],
+    [1, "two"],
+    "a\nb\tc",
+    "x" * 100_000,
+]
 
 
 @pytest.mark.asyncio

@@ -23,7 +23,7 @@ class ConnectionSpec:
 
     provider: str
     url: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     existing: Any = None
 
 

@@ -23,7 +23,7 @@ class SearchDocument:
 
     doc_id: str
     namespace: str
-    fields: Mapping[str, SearchValue] = field(default_factory=dict)
+    fields: Mapping[str, SearchValue] = field(default_factory=dict[str, SearchValue])
     data: bytes = b""
 
 

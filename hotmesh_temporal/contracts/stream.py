@@ -127,7 +127,7 @@ class StreamService(ABC):
         consumer: str | None = None,
         attempt: int | None = None,
     ) -> int:
-        """Dispose of messages for good; returns how many this call removed (unknown or gone: 0).
+        """Dispose of messages for good; returns how many this call removed (unknown, gone or dead: 0).
 
         With ``consumer`` and ``attempt``: only those whose last delivery these name, so a lost lease gives 0.
         """

@@ -208,4 +208,4 @@ class AppRecord:
     id: str
     version: str
     active: bool = False
-    versions: StringMap = field(default_factory=dict)
+    versions: StringMap = field(default_factory=dict[str, str])

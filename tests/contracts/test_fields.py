@@ -28,8 +28,28 @@ from hotmesh_temporal.contracts.symbols import (
     symbol_slot,
 )
 
-VALUES: list[Any] = ["", "/", "/s", "/t", "/d1", "text", "ü🙂\x00\n", 0, -1, 2**80, 0.1, -0.0, 1e308, True, False, None]
-VALUES += [[], {}, [[], {}, None, "/n"], {"": {"/": [1.0, True]}}]
+VALUES: list[Any] = [
+    "",
+    "/",
+    "/s",
+    "/t",
+    "/d1",
+    "text",
+    "ü🙂\x00\n",
+    0,
+    -1,
+    2**80,
+    0.1,
+    -0.0,
+    1e308,
+    True,
+    False,
+    None,
+    [],
+    {},
+    [[], {}, None, "/n"],
+    {"": {"/": [1.0, True]}},
+]
 SYMBOLS = {"a1": {"output/data": "aab", "output/data/x": "aac", "output/n": "aad"}, "$order": {"data/x": "aba"}}
 
 

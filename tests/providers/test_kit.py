@@ -14,8 +14,12 @@ from hotmesh_temporal.contracts import Backend, SearchService, StoreService, Str
 KIT = Path(conformance.__file__).parent
 SERVICES = {"store": StoreService, "stream": StreamService, "sub": SubService, "search": SearchService}
 # What the kit calls a service when it does not call it by its name.
-RECEIVERS = {"store": {"each", "stranger", "service"}, "stream": {"each", "ours", "theirs", "publisher", "service"}}
-RECEIVERS |= {"sub": {"service"}, "search": set()}
+RECEIVERS = {
+    "store": {"each", "stranger", "service"},
+    "stream": {"each", "ours", "theirs", "publisher", "service"},
+    "sub": {"service"},
+    "search": set[str](),
+}
 
 
 def calls() -> Iterator[tuple[str, str]]:
