@@ -26,19 +26,20 @@ class SqliteBackend(Backend):
     """One SQLite file for any number of processes of one machine, or ``:memory:`` for one process.
 
     The spec is a URL (``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``sqlite://:memory:``) or options:
-    ``path``; ``synchronous`` (FULL, the default: an acknowledged commit survives power loss; NORMAL: it survives the end
-    of the process, and of the machine only up to the last checkpoint); ``busy_timeout`` in seconds (30). The last two may
-    stand in a URL as query parameters. Raises `InvalidArgument` for anything else.
+    ``path``; ``synchronous`` (FULL, the default: an acknowledged commit survives power loss; NORMAL: it survives the
+    end of the process, but a crash of the machine may take the commits since the last checkpoint); ``busy_timeout`` in
+    seconds (30). The last two may stand in a URL as query parameters. Raises `InvalidArgument` for anything else.
     """
 
     def __init__(self, spec: ConnectionSpec) -> None:
         self._options = _read_spec(spec)
         self._database = Database(self._options)
         self._hints: HintBus | None = None if self._database.in_memory else HintBus(self._options.path)
-        self.store = SqliteStore(self._database)
-        self.stream = SqliteStream(self._database, self._hints)
-        self.sub = SqliteSub(self._database, self._hints)
-        self.search = SqliteSearch(self._database)
+        self._store = SqliteStore(self._database)
+        self._stream = SqliteStream(self._database, self._hints)
+        self._sub = SqliteSub(self._database, self._hints)
+        self._search = SqliteSearch(self._database)
+        self.store, self.stream, self.sub, self.search = self._store, self._stream, self._sub, self._search
         self._database.sweep = jobs.sweep
         self._database.on_published = self._on_published
 
@@ -46,18 +47,17 @@ class SqliteBackend(Backend):
         """Open or make the file, bring its schema up to date and bind the services."""
         await self._database.open()
         try:
-            await self.store.init(namespace, app_id)
-            await self.stream.init(namespace, app_id)
-            await self.sub.init(namespace, app_id, engine_id)
-            await self.search.init(namespace, app_id)
+            await self._sub.init(namespace, app_id, engine_id)
+            for service in (self._store, self._stream, self._search):
+                await service.init(namespace, app_id)
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
         """End the threads and remove the sockets. Idempotent."""
-        await self.stream.close()
-        await self.sub.close()
+        await self._stream.close()
+        await self._sub.close()
         if self._hints is not None:
             self._hints.close()
         await self._database.close()
@@ -68,7 +68,7 @@ class SqliteBackend(Backend):
         return f"sqlite:{self._options.path}"
 
     def _on_published(self, streams: set[tuple[int, str]]) -> None:
-        self.stream.on_published(streams)
+        self._stream.on_published(streams)
         if self._hints is not None:
             self._hints.send(QUEUE, list(streams))
 
@@ -102,8 +102,8 @@ def _read_url(url: str) -> Mapping[str, str]:
 
 
 def _read_path(options: Mapping[str, Any]) -> str:
-    path = os.fspath(options.get("path", ""))
-    if not isinstance(path, str) or not path:
+    path = os.fsdecode(options.get("path", ""))
+    if not path:
         raise InvalidArgument("SQLite needs the path of its file (or :memory:)")
     return path if path == MEMORY else os.path.realpath(path)
 

@@ -16,14 +16,14 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar, cast
 
 from hotmesh_temporal.contracts.errors import NotInitialized, Unavailable
 
-from .errors import to_contract_error
+from .errors import to_contract_error, to_group_error
 from .schema import connect, prepare, retry_busy
 
 T = TypeVar("T")
@@ -73,6 +73,7 @@ class _Lane:
     name: str
     queue: SimpleQueue[_Unit[Any] | None] = field(default_factory=lambda: SimpleQueue["_Unit[Any] | None"]())
     thread: threading.Thread | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
     connection: sqlite3.Connection | None = None
 
 
@@ -172,6 +173,7 @@ class Database:
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
         lane.queue = SimpleQueue()
+        lane.ended = asyncio.Event()
         lane.thread = threading.Thread(
             target=self._lane_main, args=(lane, ready, opener, body), name=f"hotmesh-sqlite-{lane.name}", daemon=True
         )
@@ -188,8 +190,7 @@ class Database:
         if thread is None:
             return
         lane.queue.put(None)
-        while thread.is_alive():
-            await asyncio.sleep(0.001)
+        await lane.ended.wait()
         thread.join()
 
     # -- on the threads ---------------------------------------------------------------------------------------
@@ -211,19 +212,31 @@ class Database:
             self._hand_back([opened], set())
             body(lane, session)
         finally:
-            if lane.connection is not None:
-                lane.connection.close()
-                lane.connection = None
+            self._end_lane(lane)
+
+    def _end_lane(self, lane: _Lane) -> None:
+        connection, lane.connection = lane.connection, None
+        if connection is not None:
+            connection.close()
+        left = [unit for unit in _drain(lane.queue) if unit is not None]
+        for unit in left:
+            unit.error = Unavailable("the SQLite database was closed")
+        self._hand_back(left, set())
+        self._call_on_loop(lane.ended.set)
 
     def _open_writer(self, lane: _Lane) -> Session:
         options = self.options
-        lane.connection = connection = connect(options.path, synchronous=options.synchronous)
+        lane.connection = connection = connect(
+            options.path, synchronous=options.synchronous, timeout=options.busy_timeout
+        )
         prepare(connection, options.path, options.busy_timeout)
         return Session(connection)
 
     def _open_reader(self, lane: _Lane) -> Session:
         options = self.options
-        lane.connection = connection = connect(options.path, synchronous=options.synchronous, readonly=True)
+        lane.connection = connection = connect(
+            options.path, synchronous=options.synchronous, timeout=options.busy_timeout, readonly=True
+        )
         return Session(connection)
 
     def _read_loop(self, lane: _Lane, session: Session) -> None:
@@ -271,7 +284,7 @@ class Database:
                 session.execute("ROLLBACK")
         for unit in units:
             # Each caller gets an exception of its own: a shared one would collect the tracebacks of all.
-            unit.error = to_contract_error(_copy(error), self.options.path)
+            unit.error = to_group_error(error, self.options.path)
 
     def _sweep_if_due(self, session: Session) -> None:
         now = time.monotonic()
@@ -282,10 +295,14 @@ class Database:
         self._next_sweep = now if unit.result else now + _SWEEP_SECONDS
 
     def _hand_back(self, units: list[_Unit[Any]], published: set[tuple[int, str]]) -> None:
+        if units:
+            self._call_on_loop(self._deliver, units, published)
+
+    def _call_on_loop(self, callback: Callable[..., Any], *arguments: Any) -> None:
         loop = self._loop
         assert loop is not None
         with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
-            loop.call_soon_threadsafe(self._deliver, units, published)
+            loop.call_soon_threadsafe(callback, *arguments)
 
     def _deliver(self, units: list[_Unit[Any]], published: set[tuple[int, str]]) -> None:
         for unit in units:
@@ -306,6 +323,12 @@ def _take_group(queue: SimpleQueue[_Unit[Any] | None]) -> list[_Unit[Any] | None
         except Empty:
             break
     return group
+
+
+def _drain(queue: SimpleQueue[_Unit[Any] | None]) -> Iterator[_Unit[Any] | None]:
+    with contextlib.suppress(Empty):
+        while True:
+            yield queue.get_nowait()
 
 
 def _in_snapshot(work: Work[T], session: Session) -> T:
@@ -335,7 +358,3 @@ def _resolve(unit: _Unit[Any]) -> None:
         unit.future.set_exception(unit.error)
     else:
         unit.future.set_result(unit.result)
-
-
-def _copy(error: BaseException) -> BaseException:
-    return type(error)(*error.args)

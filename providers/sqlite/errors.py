@@ -32,8 +32,17 @@ def to_contract_error(error: BaseException, path: str) -> BaseException:
     return mapped
 
 
+def to_group_error(error: BaseException, path: str) -> Unavailable:
+    """The error of one caller among several whose common transaction failed as a whole."""
+    failure = Unavailable(_describe(str(error), path))
+    failure.__cause__ = error
+    return failure
+
+
 def _translate(error: BaseException, path: str) -> ContractError | None:
-    if isinstance(error, (sqlite3.DataError, OverflowError, UnicodeEncodeError, sqlite3.InterfaceError)):
+    if isinstance(
+        error, (sqlite3.DataError, OverflowError, UnicodeEncodeError, sqlite3.InterfaceError, sqlite3.IntegrityError)
+    ):
         return InvalidArgument(f"SQLite cannot store a value: {error}")
     if isinstance(error, sqlite3.ProgrammingError) and "type" in str(error):
         return InvalidArgument(f"SQLite cannot store a value: {error}")

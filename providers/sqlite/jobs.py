@@ -17,7 +17,7 @@ _HINT_TTL_MS = 60_000
 
 
 class JobRow(NamedTuple):
-    """The parts of a job's row that decide. ``status`` is None for a job that does not exist itself (see the schema)."""
+    """The parts of a job's row that decide. ``status`` None: the job itself does not exist (see the schema)."""
 
     job_key: int
     status: int | None

@@ -93,7 +93,7 @@ def publish(session: Session, scope: int, stream: str, message: str, delivery: D
         state = (available_at, delivery.priority, 0, now, None, None, None)
         session.published.add((scope, stream))
     else:
-        state = (now + max(lease.lease_ms, 1), delivery.priority, 1, now, now, lease.group, lease.consumer)
+        state = (now + max(lease.lease_ms, 0), delivery.priority, 1, now, now, lease.group, lease.consumer)
     values = (*state, message, scope, stream)
     cursor = session.execute(_INSERT, values)
     if cursor.rowcount == 0:
@@ -116,7 +116,7 @@ class Claim(NamedTuple):
 
     group: str
     consumer: str
-    count: int
+    limit: int
     lease_ms: int
     auto_ack: bool = False
 
@@ -159,10 +159,10 @@ def claim(session: Session, scope: int, stream: str, wanted: Claim, now: int) ->
         (key, now),
     )
     if wanted.auto_ack:
-        cursor = session.execute(_TAKE_FOR_GOOD, (key, wanted.count))
+        cursor = session.execute(_TAKE_FOR_GOOD, (key, wanted.limit))
     else:
-        state = (now + max(wanted.lease_ms, 1), now, wanted.group, wanted.consumer)
-        cursor = session.execute(_TAKE, (*state, key, wanted.count))
+        state = (now + max(wanted.lease_ms, 0), now, wanted.group, wanted.consumer)
+        cursor = session.execute(_TAKE, (*state, key, wanted.limit))
     taken = [Taken(*row) for row in cursor.fetchall()]
     ensure_group(session, key, wanted.group)
     return sorted(taken, key=lambda one: (-one.priority, one.message_id))

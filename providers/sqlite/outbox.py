@@ -27,7 +27,7 @@ def add(session: Session, scope: int, entry: Publish) -> str:
 
 def claim(session: Session, scope: int, owner: str, limit: int, lease_ms: int, now: int) -> list[OutboxEntry]:
     """Claim the oldest entries that nobody holds."""
-    rows = session.execute(_CLAIM, (owner, now + max(lease_ms, 1), scope, now, limit)).fetchall()
+    rows = session.execute(_CLAIM, (owner, now + max(lease_ms, 0), scope, now, limit)).fetchall()
     return [OutboxEntry(*row[1:]) for row in sorted(rows)]
 
 

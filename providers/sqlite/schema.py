@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import sqlite3
 import time
@@ -25,7 +26,7 @@ _WAL_BYTES_KEPT = 32 * 1024 * 1024
 _CACHED_STATEMENTS = 512
 
 
-def connect(path: str, *, synchronous: str, readonly: bool = False) -> sqlite3.Connection:
+def connect(path: str, *, synchronous: str, timeout: float, readonly: bool = False) -> sqlite3.Connection:
     """A connection for one of our threads. Transactions are begun and ended by hand; waiting for locks, too."""
     connection = sqlite3.connect(
         path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=_CACHED_STATEMENTS
@@ -40,7 +41,8 @@ def connect(path: str, *, synchronous: str, readonly: bool = False) -> sqlite3.C
         "query_only": "ON" if readonly else "OFF",
     }
     for name, value in settings.items():
-        connection.execute(f"PRAGMA {name} = {value}")
+        # Some of these read the file, which is locked for moments while other processes make it.
+        retry_busy(functools.partial(connection.execute, f"PRAGMA {name} = {value}"), timeout)
     return connection
 
 

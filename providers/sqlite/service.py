@@ -48,7 +48,7 @@ class Service:
         return keys.mint_key(self._namespace, self._app_id, key_type, params)
 
     def _check_app(self, app_id: str) -> None:
-        if app_id != self._app_id:
+        if self._scope and app_id != self._app_id:
             raise InvalidArgument(f"app {app_id!r} is not the app {self._app_id!r} of init")
 
     async def _run(self, work: Work[T], transaction: Transaction | None, placeholder: T) -> T:

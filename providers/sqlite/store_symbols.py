@@ -96,8 +96,9 @@ def _reserve(
         "SELECT lower, size FROM hm_symbol_ranges WHERE scope = ? AND target = ?", (scope, target)
     ).fetchone()
     if stored is not None:
-        return rules.range_result(*stored, read_symbols(session, scope, target))
-    lower: int = session.execute(
+        lower, taken_size = stored
+        return rules.range_result(lower, taken_size, read_symbols(session, scope, target))
+    lower = session.execute(
         "SELECT coalesce(max(lower + size), 0) FROM hm_symbol_ranges WHERE scope = ?", (scope,)
     ).fetchone()[0]
     rules.check_cursor(lower + size)

@@ -106,7 +106,8 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7) ON CONFLICT DO NOTHING
 
 _CLAIM = """
 UPDATE hm_time_hooks SET due_at = ?1, fence = ?2 WHERE hook_id = (
-    SELECT hook_id FROM hm_time_hooks WHERE scope = ?3 AND fire_at <= ?4 AND due_at <= ?4 AND (?5 IS NULL OR fire_at = ?5)
+    SELECT hook_id FROM hm_time_hooks
+    WHERE scope = ?3 AND fire_at <= ?4 AND due_at <= ?4 AND (?5 IS NULL OR fire_at = ?5)
     ORDER BY fire_at, hook_id LIMIT 1)
 RETURNING fire_at, job_id, gid, activity_id, type, dad, fence
 """
@@ -145,7 +146,7 @@ class TimeHookGroup(Service, TimeHookStore):
 
         def work(session: Session) -> TimeHookTask | bool:
             now, fence = now_ms(), new_fence()
-            row = session.execute(_CLAIM, (now + max(lease_ms, 1), fence, scope, now, only_at)).fetchone()
+            row = session.execute(_CLAIM, (now + max(lease_ms, 0), fence, scope, now, only_at)).fetchone()
             if row is None:
                 return only_at is not None
             return TimeHookTask(self._list_key(row[0]), *row[1:])

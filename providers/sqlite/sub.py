@@ -97,7 +97,6 @@ class SqliteSub(Service, SubService):
     def _check(self, key_type: KeyType, app_id: str) -> None:
         if key_type is not KeyType.QUORUM:
             raise InvalidArgument(f"only {KeyType.QUORUM} can be published and subscribed to, not {key_type}")
-        _ = self._scope
         self._check_app(app_id)
 
     # -- publishing -------------------------------------------------------------------------------------------

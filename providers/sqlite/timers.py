@@ -11,7 +11,8 @@ from .database import Session
 _ARM = """
 INSERT INTO hm_timers (scope, timer_id, fire_at, due_at, claimed, fence, payload) VALUES (?, ?, ?, ?, 0, ?, ?)
 ON CONFLICT (scope, timer_id) DO UPDATE SET
-    fire_at = excluded.fire_at, due_at = excluded.due_at, claimed = 0, fence = excluded.fence, payload = excluded.payload
+    fire_at = excluded.fire_at, due_at = excluded.due_at, claimed = 0, fence = excluded.fence,
+    payload = excluded.payload
 """
 
 
@@ -41,7 +42,7 @@ def claim_due(session: Session, scope: int, now: int, limit: int, lease_ms: int)
     timers: list[DueTimer] = []
     for timer_id, fire_at, payload in session.execute(_DUE, (scope, now, limit)).fetchall():
         fence = new_fence()
-        session.execute(_TAKE, (now + max(lease_ms, 1), fence, scope, timer_id))
+        session.execute(_TAKE, (now + max(lease_ms, 0), fence, scope, timer_id))
         timers.append(DueTimer(timer_id, fire_at, payload, fence))
     timers.sort(key=lambda timer: timer.fire_at_ms)
     return DueTimers(tuple(timers), next_unclaimed(session, scope))

@@ -42,7 +42,7 @@ def extend(session: Session, scope: int, stream: str, held: tuple[int, str, str,
     cursor = session.execute(
         """UPDATE hm_messages SET available_at = ?, delivered_at = ? WHERE stream_key = ? AND available_at >= 0
         AND message_id = ? AND consumer_group = ? AND consumer = ? AND attempt = ?""",
-        (now + max(lease_ms, 1), now, find_stream(session, scope, stream), *held),
+        (now + max(lease_ms, 0), now, find_stream(session, scope, stream), *held),
     )
     return cursor.rowcount == 1
 
@@ -69,7 +69,7 @@ def release(
 
 
 class Retry(NamedTuple):
-    """Parameters of ``retry_messages``; ``rowids`` is a JSON list or None, a ``by.count`` of -1 is no limit."""
+    """Parameters of ``retry_messages``; ``rowids`` is a JSON list or None, a ``by.limit`` of -1 is no limit."""
 
     by: Claim
     min_idle_time: int
@@ -106,7 +106,7 @@ def retry(session: Session, scope: int, stream: str, retry: Retry, now: int) -> 
         "group": retry.by.group,
         "idle_since": now - max(retry.min_idle_time, 0),
         "rowids": retry.rowids,
-        "limit": retry.by.count,
+        "limit": retry.by.limit,
     }
     taken: list[Taken] = []
     for row in session.execute(_IDLE, parameters).fetchall():
@@ -122,7 +122,7 @@ def retry(session: Session, scope: int, stream: str, retry: Retry, now: int) -> 
 
 
 def _take_over(session: Session, message: Taken, by: Claim, now: int) -> Taken:
-    state = (now + max(by.lease_ms, 1), now, by.group, by.consumer)
+    state = (now + max(by.lease_ms, 0), now, by.group, by.consumer)
     session.execute(_TAKE_OVER, (*state, message.message_id))
     return message._replace(attempt=message.attempt + 1)
 

@@ -7,6 +7,7 @@ delayed message or lapsing lease is due, and at the latest after a pause that gr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 
 _SHORTEST_PAUSE = 0.25
@@ -52,8 +53,6 @@ class WaitingRoom:
 
 async def wait_for_event(event: asyncio.Event, seconds: float) -> None:
     """Wait until the event is set or time is up, and clear it."""
-    try:
+    with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(event.wait(), seconds)
-    except asyncio.TimeoutError:
-        pass
     event.clear()
