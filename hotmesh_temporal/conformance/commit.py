@@ -369,6 +369,18 @@ class TestCommitMessages:
             ("c", 30, ""),
         ]
 
+    async def test_timers_of_one_id(self, store: StoreService) -> None:
+        await store.register_timer("a", 10)
+        timers = (TimerWrite("a", 20, "first"), TimerWrite("a", 30, "last"))
+        await store.commit(Commit(timers=timers, cancel_timers=("a", "a")))
+        due = await store.claim_due_timers(100, 10, 1000)
+        assert [(each.timer_id, each.fire_at_ms, each.payload) for each in due.timers] == [("a", 30, "last")]
+
+    async def test_documents_of_one_id(self, backend: Backend) -> None:
+        documents = tuple(SearchDocument("doc", "default", {"Number": n}) for n in (1, 2))
+        await store_of(backend).commit(Commit(search=documents))
+        assert await search_of(backend).get("doc") == documents[1]
+
     async def test_a_scrubbed_run_leaves_its_pointer_free(self, store: StoreService) -> None:
         pointer = CurrentRunWrite("ns/w", None, "run")
         await store.commit(Commit(runs=(create(),), current_runs=(pointer,)))

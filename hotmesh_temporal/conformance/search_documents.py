@@ -95,6 +95,12 @@ COMPARISONS: list[tuple[Condition, str]] = [
     (Compare("Tags", OP.NOT_STARTS_WITH, "a"), "2345"),
     (Compare("CloseTime", OP.IS_NULL), "1245"),
     (Compare("ExecutionStatus", OP.EQ, "Running"), "5"),
+    (Compare("WorkflowId", OP.EQ, 5), ""),
+    (Compare("WorkflowId", OP.GT, 5), ""),
+    (Compare("WorkflowId", OP.NE, 5), "12345"),
+    (Compare("Number", OP.EQ, "5"), ""),
+    (Compare("Number", OP.LT, "zzz"), ""),
+    (Compare("Number", OP.NE, "5"), "12345"),
     (Compare("Unknown", OP.EQ, "x"), ""),
     (Compare("Unknown", OP.NE, "x"), "12345"),
     (Compare(ODD_FIELD, OP.EQ, "it's"), "4"),
@@ -261,6 +267,12 @@ class TestDocuments:
         assert {name: type(value) for name, value in document.fields.items()} == {
             name: type(value) for name, value in fields.items()
         }
+
+    async def test_the_later_of_two_with_one_id(self, search: SearchService) -> None:
+        documents = [SearchDocument("d", NS, {"Number": n, f"Field{n}": "x"}) for n in (1, 2)]
+        await search.upsert(documents)
+        assert await search.get("d") == documents[1]
+        assert await search.count(NS, Compare("Field1", OP.IS_NOT_NULL)) in ({}, {None: 0})
 
     async def test_deleting(self, search: SearchService) -> None:
         await fill(search)

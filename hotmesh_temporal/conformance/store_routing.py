@@ -133,7 +133,7 @@ class TestWorkLists:
     async def test_work_items_are_first_in_first_out(self, store: StoreService, peer_store: StoreService) -> None:
         assert await store.get_active_task_queue() is None
         await store.add_task_queues([])
-        await store.add_task_queues(["b", "a"])
+        await store.add_task_queues(["b", "a", "b"])
         await peer_store.add_task_queues(["c", "b"])
         for expected in ("b", "a", "c"):
             assert await store.get_active_task_queue() == expected

@@ -268,6 +268,15 @@ class TestDisposal:
         assert await take(stream, orders) == []
         assert await stream.get_stream_depth(orders) == 0
 
+    async def test_an_id_given_twice_counts_once(self, stream: StreamService, orders: str) -> None:
+        ids = await stream.publish_messages(orders, ["a", "b", "c", "d"])
+        await take(stream, orders)
+        assert await stream.release_messages(orders, GROUP, ids[:1] * 2) == 1
+        assert await stream.ack_and_delete(orders, GROUP, ids[:1] * 2) == 1
+        assert await stream.acknowledge_messages(orders, GROUP, ids[1:2] * 2) == 1
+        assert await stream.dead_letter_messages(orders, GROUP, ids[2:3] * 2) == 1
+        assert await stream.delete_messages(orders, GROUP, ids[3:] * 2) == 1
+
     async def test_one_of_racing_acks_counts(
         self, stream: StreamService, peer_stream: StreamService, orders: str
     ) -> None:

@@ -111,7 +111,10 @@ class TimerWrite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """Everything that one decision changes."""
+    """Everything that one decision changes.
+
+    Timers are cancelled before others are armed. Of two timers or documents with one id the later one wins.
+    """
 
     runs: tuple[RunWrite, ...] = ()
     current_runs: tuple[CurrentRunWrite, ...] = ()

@@ -32,7 +32,8 @@ class Operator(Enum):
     nothing.
 
     A comparison with an absent field is false, but for ``NE``, ``NOT_IN``, ``NOT_STARTS_WITH`` and ``IS_NULL``: true.
-    On a field that holds a list, a positive comparison holds if it holds for one element.
+    On a field that holds a list, a positive comparison holds if it holds for one element. Texts, numbers and truth
+    values never compare with one another: such a field counts as absent.
     """
 
     EQ = "="
@@ -108,7 +109,7 @@ class SearchService(ABC):
 
     @abstractmethod
     async def upsert(self, documents: Sequence[SearchDocument], transaction: Transaction | None = None) -> None:
-        """Replace or add documents, each whole. With a transaction: visible on its commit only (one queued command)."""
+        """Replace or add documents, each whole; of two with one id the later one wins. With a transaction: visible on its commit only (one queued command)."""
 
     @abstractmethod
     async def delete(self, doc_ids: Sequence[str], transaction: Transaction | None = None) -> int:

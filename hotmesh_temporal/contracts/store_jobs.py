@@ -130,8 +130,8 @@ class JobStore(ABC):
     async def scrub(self, job_id: str) -> None:
         """Delete the job with all that it has. Idempotent.
 
-        That is: fields, ledgers, dependencies, history, time hooks, current-run pointers that name it, and the timer and
-        the search document of the same id.
+        That is: fields, ledgers, dependencies, history, time hooks, current-run pointers that name it, and the timer
+        and the search document of the same id.
         """
 
     @abstractmethod
