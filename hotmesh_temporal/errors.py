@@ -12,11 +12,12 @@ from enum import IntEnum
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import GrpcStatus
-from temporalio.api.enums.v1 import WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope, WorkflowTaskFailedCause
 from temporalio.api.errordetails.v1 import (
     NamespaceNotFoundFailure,
     NotFoundFailure,
     QueryFailedFailure,
+    ResourceExhaustedFailure,
     WorkflowExecutionAlreadyStartedFailure,
     WorkflowNotReadyFailure,
 )
@@ -137,6 +138,16 @@ def already_started(message: str, request_id: str, run_id: str, first_run_id: st
         start_request_id=request_id, run_id=run_id, first_execution_run_id=first_run_id
     )
     return RpcError(Code.ALREADY_EXISTS, message, [detail])
+
+
+def workflow_closing() -> RpcError:
+    """The worker wants to close the run and is about to see what came in meanwhile; nothing more may come in."""
+    detail = ResourceExhaustedFailure(
+        cause=ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW,
+        scope=ResourceExhaustedScope.RESOURCE_EXHAUSTED_SCOPE_NAMESPACE,
+    )
+    message = "workflow operation can not be applied because workflow is closing"
+    return RpcError(Code.RESOURCE_EXHAUSTED, message, [detail])
 
 
 def query_failed(message: str, failure: Failure | None = None) -> RpcError:

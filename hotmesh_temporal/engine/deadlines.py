@@ -61,9 +61,7 @@ def _of_activity(scheduled_id: int, pending: activity.Activity) -> Iterator[Due]
 def _time_out_task(turn: Turn) -> None:
     task = turn.state.task
     assert task is not None
-    kind = (
-        TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE if task.started_at else TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START
-    )
+    kind = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE if task.started_at else TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START
     workflow_task.time_out(turn, kind)
     workflow_task.schedule(turn)
 

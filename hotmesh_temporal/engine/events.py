@@ -18,9 +18,7 @@ def _attribute_fields() -> dict[int, str]:
 FIELD_OF: dict[int, str] = _attribute_fields()
 """Event type to the name of its attributes' field."""
 
-KIND_OF: dict[type[Message], int] = {
-    type(getattr(HistoryEvent(), name)): number for number, name in FIELD_OF.items()
-}
+KIND_OF: dict[type[Message], int] = {type(getattr(HistoryEvent(), name)): number for number, name in FIELD_OF.items()}
 """Class of attributes to event type."""
 
 CLOSES_PENDING = frozenset(

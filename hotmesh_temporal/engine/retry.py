@@ -18,6 +18,10 @@ _RETRIED_TIMEOUTS = {
 }
 
 
+_TIMEOUT_PREFIX = "TemporalTimeout:"
+_TIMEOUT_KINDS = ("StartToClose", "ScheduleToStart", "ScheduleToClose", "Heartbeat")
+
+
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """The verdict: ``state`` IN_PROGRESS and the wait before the next attempt, or why there is none."""
@@ -82,7 +86,7 @@ def _is_retryable(failure: Failure, non_retryable: Collection[str]) -> bool:
 
 
 def with_defaults(policy: RetryPolicy) -> RetryPolicy:
-    """The policy with the server's defaults for what is not set: 1 s, doubled each time, at most 100 times the first."""
+    """The policy with the server's defaults for what is not set: 1 s, doubled, at most 100 times the first."""
     filled = RetryPolicy()
     filled.CopyFrom(policy)
     if not nanos(filled.initial_interval):
@@ -97,16 +101,24 @@ def with_defaults(policy: RetryPolicy) -> RetryPolicy:
 def problem(policy: RetryPolicy) -> str | None:
     """What is wrong with a policy, in the server's words; None if nothing is."""
     if policy.maximum_attempts == 1:
-        return None
+        return _problem_of_types(policy)
     initial, maximum = nanos(policy.initial_interval), nanos(policy.maximum_interval)
     if initial < 0:
-        return "InitialInterval cannot be negative on retry policy."
+        return "invalid InitialInterval set on retry policy: negative duration"
     if policy.backoff_coefficient and policy.backoff_coefficient < 1:
         return "BackoffCoefficient cannot be less than 1 on retry policy."
     if maximum < 0:
-        return "MaximumInterval cannot be negative on retry policy."
+        return "invalid MaximumInterval set on retry policy: negative duration"
     if maximum and maximum < initial:
         return "MaximumInterval cannot be less than InitialInterval on retry policy."
     if policy.maximum_attempts < 0:
         return "MaximumAttempts cannot be negative on retry policy."
+    return _problem_of_types(policy)
+
+
+def _problem_of_types(policy: RetryPolicy) -> str | None:
+    for name in policy.non_retryable_error_types:
+        kind = name.removeprefix(_TIMEOUT_PREFIX)
+        if kind != name and kind not in _TIMEOUT_KINDS:
+            return f"Invalid timeout type value: {kind}."
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from temporalio.api.common.v1 import WorkerVersionStamp
+from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure, ServerFailureInfo
 from temporalio.api.workflow.v1 import ResetPointInfo, ResetPoints
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
@@ -128,6 +129,7 @@ def reject_answer(turn: Turn, error: TaskFailed, identity: str) -> None:
     """Fail the task in flight because its commands are invalid, and offer the next one."""
     failure = Failure(message=error.message, server_failure_info=ServerFailureInfo())
     workflow_task.fail(turn, error.cause, failure, identity)
+    turn.state.close_attempted = error.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
     workflow_task.schedule(turn)
 
 

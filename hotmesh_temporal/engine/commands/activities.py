@@ -35,9 +35,7 @@ def schedule(scope: CommandScope, command: Command) -> None:
         _TOO_MANY,
         f"the number of pending activities, {len(turn.state.activities)}, has reached the per-workflow limit of {limit}",
     )
-    require(
-        all(each.activity_id != given.activity_id for each in turn.state.activities.values()), _DUPLICATE, ""
-    )
+    require(all(each.activity_id != given.activity_id for each in turn.state.activities.values()), _DUPLICATE, "")
     event = turn.record(_attributes(scope, given), user_metadata=metadata_of(command))
     pending = turn.state.activities[event.event_id]
     same_queue = given.task_queue.name == turn.state.task_queue
@@ -51,9 +49,7 @@ def _check(given: ScheduleActivityTaskCommandAttributes, id_limit: int) -> None:
     queue, kind = given.task_queue.name, given.activity_type.name
     require(given.HasField("task_queue"), _BAD, "taskQueue is not set")
     require(queue, _BAD, "missing task queue name")
-    require(
-        given.activity_id, _BAD, f"ActivityId is not set on ScheduleActivityTaskCommand. ActivityType={kind}"
-    )
+    require(given.activity_id, _BAD, f"ActivityId is not set on ScheduleActivityTaskCommand. ActivityType={kind}")
     require(kind, _BAD, f"ActivityType is not set on ScheduleActivityTaskCommand. ActivityID={given.activity_id}")
     wrong = problem(given.retry_policy)
     require(
@@ -68,7 +64,12 @@ def _check(given: ScheduleActivityTaskCommandAttributes, id_limit: int) -> None:
             f"{name} on ScheduleActivityTaskCommand exceeds length limit. "
             f"ActivityID={given.activity_id} ActivityType={kind} Length={len(limit_of)} Limit={id_limit}",
         )
-    for field in ("schedule_to_close_timeout", "schedule_to_start_timeout", "start_to_close_timeout", "heartbeat_timeout"):
+    for field in (
+        "schedule_to_close_timeout",
+        "schedule_to_start_timeout",
+        "start_to_close_timeout",
+        "heartbeat_timeout",
+    ):
         title = "".join(part.capitalize() for part in field.split("_"))
         require(
             nanos(getattr(given, field)) >= 0,

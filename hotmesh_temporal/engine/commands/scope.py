@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from temporalio.api.sdk.v1 import UserMetadata
 from temporalio.api.command.v1 import Command
+from temporalio.api.sdk.v1 import UserMetadata
 
 from ...errors import TaskFailed
 from ..turn import Turn

@@ -42,14 +42,10 @@ _TIMEOUT_TEXT = {
 
 def dispatch(turn: Turn, activity: Activity) -> None:
     """Offer the current attempt to the workers."""
-    turn.dispatch(
-        TaskDispatch(True, activity.queue, False, activity.scheduled_event_id, activity.stamp)
-    )
+    turn.dispatch(TaskDispatch(True, activity.queue, False, activity.scheduled_event_id, activity.stamp))
 
 
-def start(
-    turn: Turn, activity: Activity, request_id: str, identity: str, worker_version: WorkerVersionStamp
-) -> None:
+def start(turn: Turn, activity: Activity, request_id: str, identity: str, worker_version: WorkerVersionStamp) -> None:
     """A worker takes the current attempt."""
     activity.started_at = turn.ctx.now
     activity.request_id, activity.identity = request_id, identity
@@ -88,9 +84,7 @@ def cancel_unstarted(turn: Turn, activity: Activity, identity: str) -> None:
     _write_canceled(turn, activity, 0, details, identity)
 
 
-def _write_canceled(
-    turn: Turn, activity: Activity, started_id: int, details: Payloads | None, identity: str
-) -> None:
+def _write_canceled(turn: Turn, activity: Activity, started_id: int, details: Payloads | None, identity: str) -> None:
     turn.record(
         ActivityTaskCanceledEventAttributes(
             details=details,

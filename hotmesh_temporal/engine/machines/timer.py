@@ -1,7 +1,7 @@
 """User timers.
 
-    (none) --TimerStarted--> pending --TimerFired----> (none)
-                             pending --TimerCanceled-> (none)
+(none) --TimerStarted--> pending --TimerFired----> (none)
+                         pending --TimerCanceled-> (none)
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def fire(turn: Turn, timer: Timer) -> None:
 
 
 def take_back_fired(turn: Turn, timer_id: str) -> int | None:
-    """Remove a TimerFired event that the worker has not seen yet; the id of the timer's start, None if there is none."""
+    """Remove a TimerFired event that the worker has not seen yet; the id of the start, None if there is none."""
     for index, data in enumerate(turn.state.buffered):
         event = HistoryEvent.FromString(data)
         if event.event_type != EventType.EVENT_TYPE_TIMER_FIRED:

@@ -61,17 +61,17 @@ def request_cancel(turn: Turn, reason: str, identity: str, links: Sequence[Link]
     workflow_task.schedule(turn)
 
 
-def terminate(turn: Turn, reason: str, details: Payloads | None, identity: str) -> None:
+def terminate(turn: Turn, reason: str, details: Payloads | None, identity: str, links: Sequence[Link] = ()) -> None:
     """End the run at once; a workflow task in flight fails first, so that its buffered events are kept."""
     if turn.state.task_in_flight:
         workflow_task.fail(turn, FORCE_CLOSE, None, SERVER)
     turn.flush()
-    close(turn, WorkflowExecutionTerminatedEventAttributes(reason=reason, details=details, identity=identity))
+    close(turn, WorkflowExecutionTerminatedEventAttributes(reason=reason, details=details, identity=identity), links)
 
 
-def close(turn: Turn, attributes: Message) -> None:
+def close(turn: Turn, attributes: Message, links: Sequence[Link] = ()) -> None:
     """Write the closing event; whatever is pending is dropped with the run."""
-    turn.record(attributes)
+    turn.record(attributes, adjust=lambda event: event.links.extend(links))
     turn.visibility_changed = True
     turn.dispatches.clear()
 

@@ -195,7 +195,11 @@ def transient_events(state: ExecutionState, task: WorkflowTask) -> tuple[History
 
 
 def fail(
-    turn: Turn, cause: int, failure: Failure | None, identity: str, binary_checksum: str = "",
+    turn: Turn,
+    cause: int,
+    failure: Failure | None,
+    identity: str,
+    binary_checksum: str = "",
     worker_version: WorkerVersionStamp | None = None,
 ) -> None:
     """The task failed: at the worker, or because its commands are invalid."""
@@ -274,7 +278,7 @@ def _started(state: ExecutionState, event: HistoryEvent) -> None:
 
 
 def _completed(state: ExecutionState, event: HistoryEvent) -> None:
-    state.task, state.task_attempt = None, 1
+    state.task, state.task_attempt, state.close_attempted = None, 1, False
     state.last_task_started_id = event.workflow_task_completed_event_attributes.started_event_id
     state.last_task_completed_id = event.event_id
 

@@ -1,0 +1,79 @@
+"""Which function answers which RPC."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.message import Message
+
+from ..errors import unimplemented
+from ..runtime.service import Runtime
+from .rpc import (
+    activity_tasks,
+    cancel,
+    describe,
+    history,
+    namespaces,
+    query,
+    signal,
+    start,
+    system,
+    visibility,
+    worker,
+    workflow_tasks,
+)
+from .unimplemented import NOT_YET
+
+if TYPE_CHECKING:
+    from .server import Call
+
+Handler = Callable[[Runtime, Any, "Call"], Awaitable[Message]]
+
+HANDLERS: dict[str, dict[str, Handler]] = {
+    "workflow": {
+        "StartWorkflowExecution": start.start_workflow_execution,
+        "SignalWorkflowExecution": signal.signal_workflow_execution,
+        "SignalWithStartWorkflowExecution": signal.signal_with_start_workflow_execution,
+        "RequestCancelWorkflowExecution": cancel.request_cancel_workflow_execution,
+        "TerminateWorkflowExecution": cancel.terminate_workflow_execution,
+        "QueryWorkflow": query.query_workflow,
+        "RespondQueryTaskCompleted": query.respond_query_task_completed,
+        "PollWorkflowTaskQueue": workflow_tasks.poll_workflow_task_queue,
+        "RespondWorkflowTaskCompleted": workflow_tasks.respond_workflow_task_completed,
+        "RespondWorkflowTaskFailed": workflow_tasks.respond_workflow_task_failed,
+        "PollActivityTaskQueue": activity_tasks.poll_activity_task_queue,
+        "RecordActivityTaskHeartbeat": activity_tasks.record_activity_task_heartbeat,
+        "RecordActivityTaskHeartbeatById": activity_tasks.record_activity_task_heartbeat_by_id,
+        "RespondActivityTaskCompleted": activity_tasks.respond_activity_task_completed,
+        "RespondActivityTaskCompletedById": activity_tasks.respond_activity_task_completed_by_id,
+        "RespondActivityTaskFailed": activity_tasks.respond_activity_task_failed,
+        "RespondActivityTaskFailedById": activity_tasks.respond_activity_task_failed_by_id,
+        "RespondActivityTaskCanceled": activity_tasks.respond_activity_task_canceled,
+        "RespondActivityTaskCanceledById": activity_tasks.respond_activity_task_canceled_by_id,
+        "GetWorkflowExecutionHistory": history.get_workflow_execution_history,
+        "GetWorkflowExecutionHistoryReverse": history.get_workflow_execution_history_reverse,
+        "DescribeWorkflowExecution": describe.describe_workflow_execution,
+        "ListWorkflowExecutions": visibility.list_workflow_executions,
+        "CountWorkflowExecutions": visibility.count_workflow_executions,
+        "DescribeNamespace": namespaces.describe_namespace,
+        "ListNamespaces": namespaces.list_namespaces,
+        "GetSystemInfo": system.get_system_info,
+        "GetClusterInfo": system.get_cluster_info,
+        "DescribeTaskQueue": worker.describe_task_queue,
+        "ResetStickyTaskQueue": worker.reset_sticky_task_queue,
+        "ShutdownWorker": worker.shutdown_worker,
+        "RecordWorkerHeartbeat": worker.record_worker_heartbeat,
+    },
+    "operator": {},
+    "health": {"Check": system.check_health},
+}
+
+
+def handler_of(service: str, method: str) -> Handler:
+    """The function that answers an RPC. UNIMPLEMENTED for those that are not there (yet)."""
+    handler = HANDLERS.get(service, {}).get(method)
+    if handler is None:
+        reason = NOT_YET.get(method, "no such method")
+        raise unimplemented(f"{method} is not implemented by hotmesh-temporal: {reason}")
+    return handler

@@ -1,0 +1,288 @@
+"""PollActivityTaskQueue, heartbeats, and the four outcomes of an activity, by token and by id."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from temporalio.api.common.v1 import Payloads, WorkerVersionStamp, WorkflowExecution, WorkflowType
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.workflowservice.v1 import (
+    PollActivityTaskQueueRequest,
+    PollActivityTaskQueueResponse,
+    RecordActivityTaskHeartbeatByIdRequest,
+    RecordActivityTaskHeartbeatByIdResponse,
+    RecordActivityTaskHeartbeatRequest,
+    RecordActivityTaskHeartbeatResponse,
+    RespondActivityTaskCanceledByIdRequest,
+    RespondActivityTaskCanceledByIdResponse,
+    RespondActivityTaskCanceledRequest,
+    RespondActivityTaskCanceledResponse,
+    RespondActivityTaskCompletedByIdRequest,
+    RespondActivityTaskCompletedByIdResponse,
+    RespondActivityTaskCompletedRequest,
+    RespondActivityTaskCompletedResponse,
+    RespondActivityTaskFailedByIdRequest,
+    RespondActivityTaskFailedByIdResponse,
+    RespondActivityTaskFailedRequest,
+    RespondActivityTaskFailedResponse,
+)
+
+from ...engine import tasks
+from ...engine.machines import activity, workflow_task
+from ...engine.model import Activity
+from ...engine.protos import duration, timestamp
+from ...engine.turn import Turn
+from ...errors import RpcError, activity_not_found, invalid_argument
+from ...runtime.execution import Loaded
+from ...runtime.keys import QueueKey, RunKey, decode_task, run_key
+from ...runtime.matching import Delivery
+from ...runtime.service import Runtime
+from .. import tokens, validate
+from ..errors import Code
+from ..tokens import ActivityTaskToken
+from .deliveries import ack_of, drop
+from .lookup import find, key_of, missing
+from .polling import LONG_POLL_SECONDS, check_deadline, version_of
+
+if TYPE_CHECKING:
+    from ..server import Call
+
+Locate = Callable[[Turn], Activity]
+
+
+async def poll_activity_task_queue(
+    runtime: Runtime, request: PollActivityTaskQueueRequest, call: Call
+) -> PollActivityTaskQueueResponse:
+    """The next activity task of the queue; empty if none came in time."""
+    validate.namespace(request.namespace)
+    validate.polled_queue(request.task_queue)
+    check_deadline(call)
+    queue = QueueKey(request.namespace, True, request.task_queue.name)
+    until = time.monotonic() + call.wait(LONG_POLL_SECONDS)
+    while (remaining := until - time.monotonic()) > 0:
+        delivery = await runtime.matching.poll(queue, remaining, request.identity)
+        if delivery is None:
+            break
+        response = await _take(runtime, request, delivery)
+        if response is not None:
+            return response
+    return PollActivityTaskQueueResponse()
+
+
+async def _take(
+    runtime: Runtime, request: PollActivityTaskQueueRequest, delivery: Delivery
+) -> PollActivityTaskQueueResponse | None:
+    message = decode_task(delivery.message.data)
+    identity, version = request.identity, version_of(request)
+
+    def decide(turn: Turn) -> Activity | None:
+        return tasks.take_activity_task(turn, message.event, message.stamp, runtime.clock.new_id(), identity, version)
+
+    ack, key = ack_of(runtime, delivery), run_key(message.job)
+    try:
+        pending, loaded = await runtime.executions.update(key, decide, acks=[ack], missing=lambda: missing(key))
+    except RpcError as error:
+        if error.code != Code.NOT_FOUND:
+            raise
+        pending, loaded = None, None
+    if pending is None or loaded is None:
+        await drop(runtime, ack)
+        return None
+    return await activity_response(runtime, loaded, pending)
+
+
+async def activity_response(runtime: Runtime, loaded: Loaded, pending: Activity) -> PollActivityTaskQueueResponse:
+    """A started attempt with its input, which is read from the history."""
+    state = loaded.state
+    event = await runtime.histories.event(loaded, pending.scheduled_event_id)
+    scheduled = event.activity_task_scheduled_event_attributes
+    token = ActivityTaskToken(
+        state.namespace, state.workflow_id, state.run_id, pending.scheduled_event_id, pending.attempt
+    )
+    response = PollActivityTaskQueueResponse(
+        task_token=tokens.encode(token),
+        workflow_namespace=state.namespace,
+        workflow_type=WorkflowType(name=state.workflow_type),
+        workflow_execution=WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id),
+        activity_type=scheduled.activity_type,
+        activity_id=pending.activity_id,
+        header=scheduled.header if scheduled.HasField("header") else None,
+        input=scheduled.input if scheduled.HasField("input") else None,
+        scheduled_time=event.event_time,
+        current_attempt_scheduled_time=timestamp(pending.scheduled_at),
+        started_time=timestamp(pending.started_at),
+        attempt=pending.attempt,
+        schedule_to_close_timeout=duration(pending.schedule_to_close),
+        start_to_close_timeout=duration(pending.start_to_close),
+        heartbeat_timeout=duration(pending.heartbeat),
+        retry_policy=scheduled.retry_policy,
+        priority=scheduled.priority if scheduled.HasField("priority") else None,
+    )
+    if pending.heartbeat_details:
+        response.heartbeat_details.ParseFromString(pending.heartbeat_details)
+    return response
+
+
+# -- by token and by id ---------------------------------------------------------------------------------------
+
+
+def _by_token(request: Any) -> tuple[RunKey, Locate]:
+    token = tokens.decode_task(ActivityTaskToken, request.task_token, request.namespace)
+    return token.run, lambda turn: tasks.check_activity(turn.state, token.scheduled_event_id, token.attempt)
+
+
+async def _by_id(runtime: Runtime, request: Any) -> tuple[RunKey, Locate]:
+    if not request.activity_id:
+        raise invalid_argument("ActivityId is not set on request.")
+    validate.namespace(request.namespace)
+    execution = WorkflowExecution(workflow_id=request.workflow_id, run_id=request.run_id)
+    validate.execution(execution)
+    loaded = await find(runtime, request.namespace, execution)
+
+    def locate(turn: Turn) -> Activity:
+        pending = tasks.find_activity(turn.state, request.activity_id)
+        if not pending.started:
+            activity.start(turn, pending, "", request.identity, WorkerVersionStamp())
+        return pending
+
+    return key_of(loaded), locate
+
+
+async def _change(runtime: Runtime, key: RunKey, locate: Locate, change: Callable[[Turn, Activity], bool]) -> None:
+    """Apply an outcome; ``change`` says whether the workflow has to hear of it."""
+
+    def decide(turn: Turn) -> None:
+        if change(turn, locate(turn)):
+            workflow_task.schedule(turn)
+
+    await runtime.executions.update(key, decide, missing=activity_not_found)
+
+
+# -- heartbeats -----------------------------------------------------------------------------------------------
+
+
+async def record_activity_task_heartbeat(
+    runtime: Runtime, request: RecordActivityTaskHeartbeatRequest, call: Call
+) -> RecordActivityTaskHeartbeatResponse:
+    """The worker is alive; it learns whether it should stop."""
+    del call
+    key, locate = _by_token(request)
+    return RecordActivityTaskHeartbeatResponse(cancel_requested=await _heartbeat(runtime, key, locate, request))
+
+
+async def record_activity_task_heartbeat_by_id(
+    runtime: Runtime, request: RecordActivityTaskHeartbeatByIdRequest, call: Call
+) -> RecordActivityTaskHeartbeatByIdResponse:
+    """As `record_activity_task_heartbeat`."""
+    del call
+    key, locate = await _by_id(runtime, request)
+    return RecordActivityTaskHeartbeatByIdResponse(cancel_requested=await _heartbeat(runtime, key, locate, request))
+
+
+async def _heartbeat(
+    runtime: Runtime,
+    key: RunKey,
+    locate: Locate,
+    request: RecordActivityTaskHeartbeatRequest | RecordActivityTaskHeartbeatByIdRequest,
+) -> bool:
+    def decide(turn: Turn) -> bool:
+        pending = locate(turn)
+        activity.heartbeat(turn, pending, request.details if request.HasField("details") else None)
+        return pending.cancel_requested
+
+    canceled, _ = await runtime.executions.update(key, decide, missing=activity_not_found)
+    return canceled
+
+
+# -- outcomes -------------------------------------------------------------------------------------------------
+
+
+async def respond_activity_task_completed(
+    runtime: Runtime, request: RespondActivityTaskCompletedRequest, call: Call
+) -> RespondActivityTaskCompletedResponse:
+    """The attempt succeeded."""
+    del call
+    await _change(runtime, *_by_token(request), _completion(request))
+    return RespondActivityTaskCompletedResponse()
+
+
+async def respond_activity_task_completed_by_id(
+    runtime: Runtime, request: RespondActivityTaskCompletedByIdRequest, call: Call
+) -> RespondActivityTaskCompletedByIdResponse:
+    """As `respond_activity_task_completed`."""
+    del call
+    await _change(runtime, *await _by_id(runtime, request), _completion(request))
+    return RespondActivityTaskCompletedByIdResponse()
+
+
+def _completion(
+    request: RespondActivityTaskCompletedRequest | RespondActivityTaskCompletedByIdRequest,
+) -> Callable[[Turn, Activity], bool]:
+    def change(turn: Turn, pending: Activity) -> bool:
+        activity.complete(turn, pending, request.result if request.HasField("result") else None, request.identity)
+        return True
+
+    return change
+
+
+async def respond_activity_task_failed(
+    runtime: Runtime, request: RespondActivityTaskFailedRequest, call: Call
+) -> RespondActivityTaskFailedResponse:
+    """The attempt failed; its retry policy decides what follows."""
+    del call
+    await _change(runtime, *_by_token(request), _failing(request))
+    return RespondActivityTaskFailedResponse()
+
+
+async def respond_activity_task_failed_by_id(
+    runtime: Runtime, request: RespondActivityTaskFailedByIdRequest, call: Call
+) -> RespondActivityTaskFailedByIdResponse:
+    """As `respond_activity_task_failed`."""
+    del call
+    await _change(runtime, *await _by_id(runtime, request), _failing(request))
+    return RespondActivityTaskFailedByIdResponse()
+
+
+def _failing(
+    request: RespondActivityTaskFailedRequest | RespondActivityTaskFailedByIdRequest,
+) -> Callable[[Turn, Activity], bool]:
+    failure = request.failure if request.HasField("failure") else Failure()
+
+    def change(turn: Turn, pending: Activity) -> bool:
+        if request.HasField("last_heartbeat_details"):
+            activity.heartbeat(turn, pending, request.last_heartbeat_details)
+        return not activity.fail(turn, pending, failure, request.identity)
+
+    return change
+
+
+async def respond_activity_task_canceled(
+    runtime: Runtime, request: RespondActivityTaskCanceledRequest, call: Call
+) -> RespondActivityTaskCanceledResponse:
+    """The worker stopped because it was asked to."""
+    del call
+    await _change(runtime, *_by_token(request), _cancellation(request))
+    return RespondActivityTaskCanceledResponse()
+
+
+async def respond_activity_task_canceled_by_id(
+    runtime: Runtime, request: RespondActivityTaskCanceledByIdRequest, call: Call
+) -> RespondActivityTaskCanceledByIdResponse:
+    """As `respond_activity_task_canceled`."""
+    del call
+    await _change(runtime, *await _by_id(runtime, request), _cancellation(request))
+    return RespondActivityTaskCanceledByIdResponse()
+
+
+def _cancellation(
+    request: RespondActivityTaskCanceledRequest | RespondActivityTaskCanceledByIdRequest,
+) -> Callable[[Turn, Activity], bool]:
+    details: Payloads | None = request.details if request.HasField("details") else None
+
+    def change(turn: Turn, pending: Activity) -> bool:
+        activity.cancel_at_worker(turn, pending, details, request.identity)
+        return True
+
+    return change

@@ -1,0 +1,70 @@
+"""RequestCancelWorkflowExecution and TerminateWorkflowExecution."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio.api.workflowservice.v1 import (
+    RequestCancelWorkflowExecutionRequest,
+    RequestCancelWorkflowExecutionResponse,
+    TerminateWorkflowExecutionRequest,
+    TerminateWorkflowExecutionResponse,
+)
+
+from ...engine.machines import workflow
+from ...engine.turn import Turn
+from ...errors import not_found, workflow_completed
+from ...runtime.execution import Loaded
+from ...runtime.service import Runtime
+from .. import validate
+from .lookup import find, key_of, missing
+
+if TYPE_CHECKING:
+    from ..server import Call
+
+
+async def request_cancel_workflow_execution(
+    runtime: Runtime, request: RequestCancelWorkflowExecutionRequest, call: Call
+) -> RequestCancelWorkflowExecutionResponse:
+    """Ask a run to cancel itself. A second request, and one to a closed run, change nothing and are no error."""
+    del call
+    validate.namespace(request.namespace)
+    validate.execution(request.workflow_execution, present=request.HasField("workflow_execution"))
+    validate.length("RequestId", request.request_id)
+    loaded = await find(runtime, request.namespace, request.workflow_execution)
+    _check_first_run(loaded, request.first_execution_run_id)
+
+    def decide(turn: Turn) -> None:
+        if turn.state.running and not turn.state.cancel_requested:
+            workflow.request_cancel(turn, request.reason, request.identity, list(request.links))
+
+    key = key_of(loaded)
+    await runtime.executions.update(key, decide, missing=lambda: missing(key))
+    return RequestCancelWorkflowExecutionResponse()
+
+
+async def terminate_workflow_execution(
+    runtime: Runtime, request: TerminateWorkflowExecutionRequest, call: Call
+) -> TerminateWorkflowExecutionResponse:
+    """End a run at once."""
+    del call
+    validate.namespace(request.namespace)
+    validate.execution(request.workflow_execution, present=request.HasField("workflow_execution"))
+    loaded = await find(runtime, request.namespace, request.workflow_execution)
+    _check_first_run(loaded, request.first_execution_run_id)
+
+    def decide(turn: Turn) -> None:
+        if not turn.state.running:
+            raise workflow_completed()
+        details = request.details if request.HasField("details") else None
+        workflow.terminate(turn, request.reason, details, request.identity, list(request.links))
+
+    key = key_of(loaded)
+    await runtime.executions.update(key, decide, missing=lambda: missing(key))
+    return TerminateWorkflowExecutionResponse()
+
+
+def _check_first_run(loaded: Loaded, first_run_id: str) -> None:
+    """The request may insist on the chain that it means."""
+    if first_run_id and loaded.state.first_run_id != first_run_id:
+        raise not_found("workflow execution not found")

@@ -1,0 +1,146 @@
+"""GetWorkflowExecutionHistory, with paging and long poll, and its reverse."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from temporalio.api.enums.v1 import HistoryEventFilterType
+from temporalio.api.history.v1 import History
+from temporalio.api.workflowservice.v1 import (
+    GetWorkflowExecutionHistoryRequest,
+    GetWorkflowExecutionHistoryResponse,
+    GetWorkflowExecutionHistoryReverseRequest,
+    GetWorkflowExecutionHistoryReverseResponse,
+)
+
+from ...engine.machines import workflow_task
+from ...errors import invalid_argument
+from ...runtime.execution import Loaded
+from ...runtime.service import Runtime
+from .. import tokens, validate
+from ..tokens import HistoryPageToken
+from .lookup import find, key_of
+
+if TYPE_CHECKING:
+    from ..server import Call
+
+_LONG_POLL_SECONDS = 20.0
+_DEFAULT_PAGE = 1000
+_CLOSE_EVENT = HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
+
+
+async def get_workflow_execution_history(
+    runtime: Runtime, request: GetWorkflowExecutionHistoryRequest, call: Call
+) -> GetWorkflowExecutionHistoryResponse:
+    """One page of a history; with ``wait_new_event`` the call waits for what comes after it."""
+    validate.namespace(request.namespace)
+    validate.execution(request.execution, present=request.HasField("execution"))
+    loaded, token = await _begin(runtime, request)
+    if request.wait_new_event and _has_nothing_new(request, token, loaded):
+        loaded = await _wait(runtime, request, token, loaded, call.wait(_LONG_POLL_SECONDS))
+    if request.history_event_filter_type == _CLOSE_EVENT:
+        return await _close_event(runtime, request, token, loaded)
+    return await _page(runtime, request, token, loaded)
+
+
+async def _begin(runtime: Runtime, request: GetWorkflowExecutionHistoryRequest) -> tuple[Loaded, HistoryPageToken]:
+    execution = request.execution
+    if not request.next_page_token:
+        loaded = await find(runtime, request.namespace, execution)
+        state = loaded.state
+        return loaded, HistoryPageToken(
+            state.namespace, state.workflow_id, state.run_id, 1, state.next_event_id, state.running
+        )
+    token = tokens.decode_page(request.next_page_token, reverse=False)
+    _check_token(token, request.namespace, execution.workflow_id, execution.run_id)
+    execution.run_id = token.run_id
+    return await find(runtime, request.namespace, execution), token
+
+
+def _check_token(token: HistoryPageToken, namespace: str, workflow_id: str, run_id: str) -> None:
+    """A page token is only good for the run that it was made for."""
+    if (token.namespace, token.workflow_id) != (namespace, workflow_id) or run_id not in ("", token.run_id):
+        raise invalid_argument("Invalid NextPageToken.")
+
+
+def _has_nothing_new(request: GetWorkflowExecutionHistoryRequest, token: HistoryPageToken, loaded: Loaded) -> bool:
+    if not loaded.state.running:
+        return False
+    if request.history_event_filter_type == _CLOSE_EVENT:
+        return True
+    return bool(request.next_page_token) and token.next_event_id >= loaded.state.next_event_id
+
+
+async def _wait(
+    runtime: Runtime,
+    request: GetWorkflowExecutionHistoryRequest,
+    token: HistoryPageToken,
+    loaded: Loaded,
+    seconds: float,
+) -> Loaded:
+    until = time.monotonic() + seconds
+    while _has_nothing_new(request, token, loaded) and (remaining := until - time.monotonic()) > 0:
+        loaded = await runtime.histories.wait_for_change(key_of(loaded), loaded, remaining)
+    return loaded
+
+
+async def _close_event(
+    runtime: Runtime, request: GetWorkflowExecutionHistoryRequest, token: HistoryPageToken, loaded: Loaded
+) -> GetWorkflowExecutionHistoryResponse:
+    """The closing event alone; nothing (and a token to go on with) while the run is open."""
+    state = loaded.state
+    if state.running:
+        following = tokens.encode(token) if request.wait_new_event else b""
+        return GetWorkflowExecutionHistoryResponse(history=History(), next_page_token=following)
+    last = await runtime.histories.event(loaded, state.next_event_id - 1)
+    return GetWorkflowExecutionHistoryResponse(history=History(events=[last]))
+
+
+async def _page(
+    runtime: Runtime, request: GetWorkflowExecutionHistoryRequest, token: HistoryPageToken, loaded: Loaded
+) -> GetWorkflowExecutionHistoryResponse:
+    state = loaded.state
+    end = state.next_event_id if request.wait_new_event or not request.next_page_token else token.before
+    history, reached = History(), token.next_event_id
+    if token.next_event_id < end:
+        pages = request.maximum_page_size if request.maximum_page_size > 0 else _DEFAULT_PAGE
+        history, reached = await runtime.histories.read(loaded, token.next_event_id, end, max_batches=pages)
+    done = reached >= end
+    if done and state.running and state.task is not None and state.task.attempt > 1 and not request.wait_new_event:
+        scheduled, started = workflow_task.transient_events(state, state.task)
+        history.events.append(scheduled)
+        if state.task.started_at:
+            history.events.append(started)
+    following = b""
+    if not done or (request.wait_new_event and state.running):
+        token.next_event_id, token.before = reached, end
+        following = tokens.encode(token)
+    return GetWorkflowExecutionHistoryResponse(history=history, next_page_token=following)
+
+
+async def get_workflow_execution_history_reverse(
+    runtime: Runtime, request: GetWorkflowExecutionHistoryReverseRequest, call: Call
+) -> GetWorkflowExecutionHistoryReverseResponse:
+    """One page of a history, the newest events first."""
+    del call
+    validate.namespace(request.namespace)
+    validate.execution(request.execution, present=request.HasField("execution"))
+    execution, before = request.execution, 0
+    if request.next_page_token:
+        token = tokens.decode_page(request.next_page_token, reverse=True)
+        _check_token(token, request.namespace, execution.workflow_id, execution.run_id)
+        execution.run_id, before = token.run_id, token.before
+    loaded = await find(runtime, request.namespace, execution)
+    state = loaded.state
+    before = before or state.next_event_id
+    pages = request.maximum_page_size if request.maximum_page_size > 0 else _DEFAULT_PAGE
+    events = await runtime.histories.read_reverse(loaded, before, pages)
+    following = b""
+    if events and events[-1].event_id > 1:
+        following = tokens.encode(
+            HistoryPageToken(
+                state.namespace, state.workflow_id, state.run_id, 1, events[-1].event_id, state.running, reverse=True
+            )
+        )
+    return GetWorkflowExecutionHistoryReverseResponse(history=History(events=events), next_page_token=following)

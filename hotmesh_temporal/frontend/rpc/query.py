@@ -1,0 +1,121 @@
+"""QueryWorkflow and RespondQueryTaskCompleted."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from temporalio.api.enums.v1 import QueryRejectCondition, QueryResultType, WorkflowExecutionStatus
+from temporalio.api.query.v1 import QueryRejected
+from temporalio.api.workflowservice.v1 import (
+    QueryWorkflowRequest,
+    QueryWorkflowResponse,
+    RespondQueryTaskCompletedRequest,
+    RespondQueryTaskCompletedResponse,
+)
+
+from ...engine import model
+from ...errors import RpcError, invalid_argument, not_found, query_failed, workflow_not_ready
+from ...runtime.execution import Loaded
+from ...runtime.keys import QueueKey
+from ...runtime.service import Runtime
+from .. import tokens, validate
+from ..errors import Code
+from ..tokens import QueryTaskToken
+from .lookup import find, key_of
+
+if TYPE_CHECKING:
+    from ..server import Call
+
+_LONGEST = 60.0
+_STICKY_SECONDS = 5.0
+_FAILING_ATTEMPTS = 3
+_Reject = QueryRejectCondition
+
+
+async def query_workflow(runtime: Runtime, request: QueryWorkflowRequest, call: Call) -> QueryWorkflowResponse:
+    """Ask a workflow, after it has processed everything that came before the question."""
+    validate.namespace(request.namespace)
+    validate.execution(request.execution, present=request.HasField("execution"))
+    if not request.HasField("query"):
+        raise invalid_argument("WorkflowQuery is not set on request.")
+    if not request.query.query_type:
+        raise invalid_argument("QueryType is not set on request.")
+    loaded = await find(runtime, request.namespace, request.execution)
+    rejected = _rejection(request.query_reject_condition, loaded.state)
+    if rejected is not None:
+        return QueryWorkflowResponse(query_rejected=rejected)
+    until = time.monotonic() + call.wait(_LONGEST, margin=0.05)
+    loaded = await _when_idle(runtime, loaded, until)
+    return _answer(await _ask(runtime, loaded, request, until))
+
+
+def _rejection(condition: int, state: model.ExecutionState) -> QueryRejected | None:
+    not_open = condition == _Reject.QUERY_REJECT_CONDITION_NOT_OPEN and not state.running
+    not_clean = condition == _Reject.QUERY_REJECT_CONDITION_NOT_COMPLETED_CLEANLY and state.status not in (
+        model.RUNNING,
+        model.COMPLETED,
+    )
+    if not (not_open or not_clean):
+        return None
+    return QueryRejected(status=WorkflowExecutionStatus.ValueType(state.status))
+
+
+async def _when_idle(runtime: Runtime, loaded: Loaded, until: float) -> Loaded:
+    """Wait until no workflow task is pending, so that the answer reflects all events so far."""
+    while True:
+        state = loaded.state
+        if not state.running and not state.last_task_started_id and not _was_started(state):
+            raise workflow_not_ready("Workflow execution closed before WorkflowTaskStarted event")
+        if state.running and state.task_attempt >= _FAILING_ATTEMPTS:
+            raise workflow_not_ready("Unable to query workflow due to Workflow Task in failed state.")
+        if not state.running or (state.task is None and not state.waits_for_first_task):
+            return loaded
+        remaining = until - time.monotonic()
+        if remaining <= 0:
+            raise _too_late()
+        loaded = await runtime.histories.wait_for_change(key_of(loaded), loaded, remaining)
+
+
+def _was_started(state: model.ExecutionState) -> bool:
+    """Some workflow task was at least taken by a worker."""
+    return state.last_task_completed_id > 0
+
+
+async def _ask(
+    runtime: Runtime, loaded: Loaded, request: QueryWorkflowRequest, until: float
+) -> RespondQueryTaskCompletedRequest:
+    """The worker that has the workflow in its cache first, any worker of the queue after that."""
+    state = loaded.state
+    if state.sticky_queue:
+        sticky = QueueKey(state.namespace, False, state.sticky_queue)
+        patience = min(_STICKY_SECONDS, until - time.monotonic())
+        answer = await runtime.queries.ask(sticky, loaded.job_id, request.query, patience)
+        if answer is not None:
+            return answer
+    normal = QueueKey(state.namespace, False, state.task_queue)
+    answer = await runtime.queries.ask(normal, loaded.job_id, request.query, max(until - time.monotonic(), 0))
+    if answer is None:
+        raise _too_late()
+    return answer
+
+
+def _too_late() -> RpcError:
+    return RpcError(Code.DEADLINE_EXCEEDED, "context deadline exceeded")
+
+
+def _answer(answer: RespondQueryTaskCompletedRequest) -> QueryWorkflowResponse:
+    if answer.completed_type == QueryResultType.QUERY_RESULT_TYPE_ANSWERED:
+        return QueryWorkflowResponse(query_result=answer.query_result)
+    raise query_failed(answer.error_message, answer.failure if answer.HasField("failure") else None)
+
+
+async def respond_query_task_completed(
+    runtime: Runtime, request: RespondQueryTaskCompletedRequest, call: Call
+) -> RespondQueryTaskCompletedResponse:
+    """A worker answers a query, with a result or a failure."""
+    del call
+    token = tokens.decode_task(QueryTaskToken, request.task_token, request.namespace)
+    if not await runtime.queries.answer(token.asker, token.query_id, request):
+        raise not_found("query task not found, or already expired")
+    return RespondQueryTaskCompletedResponse()

@@ -1,0 +1,273 @@
+"""StartWorkflowExecution, and what SignalWithStart shares with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from temporalio.api.common.v1 import Link, Payload, Payloads
+from temporalio.api.enums.v1 import (
+    ContinueAsNewInitiator,
+    EventType,
+    TaskQueueKind,
+    WorkflowIdConflictPolicy,
+    WorkflowIdReusePolicy,
+)
+from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    SignalWithStartWorkflowExecutionRequest,
+    StartWorkflowExecutionRequest,
+    StartWorkflowExecutionResponse,
+)
+
+from ...contracts.errors import CurrentRunConflict, RevisionConflict
+from ...engine import cron, model
+from ...engine.machines import workflow
+from ...engine.model import decode_state
+from ...engine.opening import Opening, begin, expiration, open_run
+from ...engine.protos import nanos
+from ...engine.retry import with_defaults
+from ...engine.search_attributes import problem as attributes_problem
+from ...engine.turn import Turn
+from ...errors import already_started, invalid_argument
+from ...runtime.execution import Loaded
+from ...runtime.service import Runtime
+from .. import validate
+
+if TYPE_CHECKING:
+    from ..server import Call
+
+StartRequest = StartWorkflowExecutionRequest | SignalWithStartWorkflowExecutionRequest
+_Conflict, _Reuse = WorkflowIdConflictPolicy, WorkflowIdReusePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The run that the caller gets: a new one (``started``), or the one that was there."""
+
+    run: Loaded
+    started: bool
+
+
+async def start_workflow_execution(
+    runtime: Runtime, request: StartWorkflowExecutionRequest, call: Call
+) -> StartWorkflowExecutionResponse:
+    """Start a workflow, by the policies for an id that is in use already."""
+    del call
+    check(request)
+    check_policies(request)
+    outcome = await open_or_join(runtime, request, lambda: opening_turn(runtime, request))
+    state = outcome.run.state
+    return StartWorkflowExecutionResponse(
+        run_id=state.run_id,
+        started=outcome.started,
+        status=state.status,  # type: ignore[arg-type]  # enum values are ints
+        link=_link_to_start(state),
+    )
+
+
+def check(request: StartRequest) -> None:
+    """Everything that can be wrong with a request that starts a workflow."""
+    validate.namespace(request.namespace)
+    validate.workflow_id(request.workflow_id)
+    if isinstance(request, SignalWithStartWorkflowExecutionRequest):
+        if not request.signal_name:
+            raise invalid_argument("signal not set")
+        validate.length("SignalName", request.signal_name)
+        validate.workflow_type(request.workflow_type, "workflow type not set")
+    else:
+        validate.refuse(request.completion_callbacks, "completion_callbacks")
+        validate.refuse(request.HasField("on_conflict_options"), "on_conflict_options")
+        validate.workflow_type(request.workflow_type)
+    validate.task_queue(request.task_queue, present=request.HasField("task_queue"))
+    validate.length("RequestId", request.request_id)
+    validate.refuse(request.HasField("versioning_override"), "versioning_override")
+    _check_times(request)
+    if request.HasField("retry_policy"):
+        validate.retry_policy(request.retry_policy)
+    wrong = attributes_problem(request.search_attributes.indexed_fields, request.namespace)
+    if wrong:
+        raise invalid_argument(wrong)
+
+
+def _check_times(request: StartRequest) -> None:
+    for title, name in (
+        ("WorkflowExecutionTimeoutSeconds", "workflow_execution_timeout"),
+        ("WorkflowRunTimeoutSeconds", "workflow_run_timeout"),
+        ("WorkflowTaskTimeoutSeconds", "workflow_task_timeout"),
+        ("WorkflowStartDelaySeconds", "workflow_start_delay"),
+    ):
+        validate.not_negative(title, getattr(request, name))
+    if request.cron_schedule and nanos(request.workflow_start_delay):
+        raise invalid_argument("CronSchedule and WorkflowStartDelay may not be used together.")
+    if request.cron_schedule and not cron.is_valid(request.cron_schedule):
+        raise invalid_argument("invalid CronSchedule.")
+
+
+def check_policies(request: StartWorkflowExecutionRequest) -> None:
+    """The two policies do not contradict each other."""
+    reuse, conflict = request.workflow_id_reuse_policy, request.workflow_id_conflict_policy
+    unset = conflict == _Conflict.WORKFLOW_ID_CONFLICT_POLICY_UNSPECIFIED
+    if reuse == _Reuse.WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING and not unset:
+        raise invalid_argument(
+            "Invalid WorkflowIDReusePolicy: WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING cannot be used together "
+            "with a WorkflowIDConflictPolicy"
+        )
+    if (
+        reuse == _Reuse.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+        and conflict == _Conflict.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING
+    ):
+        raise invalid_argument(
+            "Invalid WorkflowIDReusePolicy: WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE cannot be used together "
+            "with WorkflowIdConflictPolicy WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING"
+        )
+
+
+def opening_turn(runtime: Runtime, request: StartRequest, *, offer_task: bool = True) -> Turn:
+    """The new run with its first events; with ``offer_task`` False the caller offers the first task itself."""
+    ctx = runtime.executions.context()
+    wait = nanos(request.workflow_start_delay)
+    if request.cron_schedule:
+        wait = cron.backoff(request.cron_schedule, ctx.now, ctx.now)
+    opening = Opening(
+        request.namespace,
+        request.workflow_id,
+        ctx.new_id(),
+        _attributes(request, runtime, ctx.now, wait),
+        request_id=request.request_id or ctx.new_id(),
+        wait=wait,
+        user_metadata=request.user_metadata if request.HasField("user_metadata") else None,
+        links=list(request.links),
+    )
+    turn = open_run(ctx, opening)
+    if offer_task:
+        begin(turn)
+    return turn
+
+
+def _attributes(
+    request: StartRequest, runtime: Runtime, now: int, wait: int
+) -> WorkflowExecutionStartedEventAttributes:
+    whole = nanos(request.workflow_execution_timeout)
+    run = nanos(request.workflow_run_timeout)
+    if whole:
+        run = min(run or whole, whole)
+    task = min(nanos(request.workflow_task_timeout) or runtime.limits.task_timeout, runtime.limits.task_timeout_maximum)
+    attributes = WorkflowExecutionStartedEventAttributes(
+        workflow_type=request.workflow_type,
+        task_queue=TaskQueue(name=request.task_queue.name, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL),
+        identity=request.identity,
+        cron_schedule=request.cron_schedule,
+        workflow_execution_expiration_time=expiration(now + wait, whole),
+    )
+    _set_duration(attributes, "workflow_execution_timeout", whole)
+    _set_duration(attributes, "workflow_run_timeout", run)
+    _set_duration(attributes, "workflow_task_timeout", min(task, run) if run else task)
+    for name in ("input", "header", "memo", "search_attributes", "priority"):
+        if request.HasField(name):  # type: ignore[arg-type]  # the names are fields of both requests
+            getattr(attributes, name).CopyFrom(getattr(request, name))
+    if request.HasField("retry_policy"):
+        attributes.retry_policy.CopyFrom(with_defaults(request.retry_policy))
+    if request.cron_schedule:
+        attributes.initiator = ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_CRON_SCHEDULE
+    if isinstance(request, StartWorkflowExecutionRequest):
+        if request.HasField("continued_failure"):
+            attributes.continued_failure.CopyFrom(request.continued_failure)
+        if request.HasField("last_completion_result"):
+            attributes.last_completion_result.CopyFrom(request.last_completion_result)
+    return attributes
+
+
+def _set_duration(attributes: WorkflowExecutionStartedEventAttributes, name: str, value: int) -> None:
+    if value:
+        getattr(attributes, name).FromNanoseconds(value)
+
+
+async def open_or_join(runtime: Runtime, request: StartRequest, make: Callable[[], Turn]) -> Outcome:
+    """Commit the new run, or find by the policies what the caller gets instead. ``make`` gives a fresh opening turn."""
+
+    while True:
+        turn = make()
+        try:
+            return Outcome(await runtime.executions.create(turn, expected=None), True)
+        except CurrentRunConflict:
+            pass
+        current = await runtime.executions.load_current(request.namespace, request.workflow_id)
+        if current is None:
+            continue
+        if request.request_id and current.state.start_request_id == request.request_id:
+            return Outcome(current, True)
+        outcome = await _beside(runtime, request, current, turn)
+        if outcome is not None:
+            return outcome
+
+
+async def _beside(runtime: Runtime, request: StartRequest, current: Loaded, turn: Turn) -> Outcome | None:
+    """What happens when the id is in use; None if another process was faster and it has to be looked at anew."""
+    replaces = None
+    if current.state.running:
+        policy = conflict_policy(request)
+        if policy == _Conflict.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING:
+            return Outcome(current, False)
+        if policy != _Conflict.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING:
+            raise _already(current, "Workflow execution is already running.")
+        replaces = (_terminated(runtime, current, turn), current)
+    else:
+        check_reuse(request.workflow_id_reuse_policy, current)
+    try:
+        made = await runtime.executions.create(turn, expected=current.job_id, replaces=replaces)
+    except (CurrentRunConflict, RevisionConflict):
+        runtime.executions.forget(current.job_id)
+        return None
+    return Outcome(made, True)
+
+
+def conflict_policy(request: StartRequest) -> int:
+    """The policy for a running execution, with the older spelling of it taken into account."""
+    if request.workflow_id_reuse_policy == _Reuse.WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING:
+        return _Conflict.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING
+    return request.workflow_id_conflict_policy
+
+
+def _terminated(runtime: Runtime, current: Loaded, successor: Turn) -> Turn:
+    turn = Turn(runtime.executions.context(), decode_state(current.data), current.origin)
+    text = f"terminated by new runID: {successor.state.run_id}".encode()
+    details = Payloads(payloads=[Payload(metadata={"encoding": b"json/plain"}, data=b'"' + text + b'"')])
+    workflow.terminate(turn, "TerminateIfRunning WorkflowIdReusePolicy Policy", details, workflow.SERVER)
+    return turn
+
+
+def check_reuse(policy: int, current: Loaded) -> None:
+    """May the id of a closed run be used again?"""
+    if policy == _Reuse.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE:
+        raise _already(
+            current,
+            "Workflow execution already finished.",
+            " Workflow Id reuse policy: reject duplicate workflow Id.",
+        )
+    failed_only = policy == _Reuse.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
+    if failed_only and current.state.status == model.COMPLETED:
+        raise _already(
+            current,
+            "Workflow execution already finished successfully.",
+            " Workflow Id reuse policy: allow duplicate workflow Id if last run failed.",
+        )
+
+
+def _already(current: Loaded, what: str, why: str = "") -> Exception:
+    state = current.state
+    message = f"{what} WorkflowId: {state.workflow_id}, RunId: {state.run_id}.{why}"
+    return already_started(message, state.start_request_id, state.run_id, state.first_run_id)
+
+
+def _link_to_start(state: model.ExecutionState) -> Link:
+    reference = Link.WorkflowEvent.EventReference(
+        event_id=1, event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
+    )
+    return Link(
+        workflow_event=Link.WorkflowEvent(
+            namespace=state.namespace, workflow_id=state.workflow_id, run_id=state.run_id, event_ref=reference
+        )
+    )

@@ -1,0 +1,68 @@
+"""GetSystemInfo, GetClusterInfo and the health check."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio.api.workflowservice.v1 import (
+    GetClusterInfoRequest,
+    GetClusterInfoResponse,
+    GetSystemInfoRequest,
+    GetSystemInfoResponse,
+)
+from temporalio.bridge.proto.health.v1 import HealthCheckRequest, HealthCheckResponse
+
+from ...runtime.service import Runtime
+
+if TYPE_CHECKING:
+    from ..server import Call
+
+SERVER_VERSION = "1.32.0"
+"""The Temporal server whose behaviour this service follows; clients choose features by it."""
+
+_CLIENTS = {
+    "temporal-go": "<2.0.0",
+    "temporal-java": "<2.0.0",
+    "temporal-php": "<2.0.0",
+    "temporal-typescript": "<2.0.0",
+    "temporal-python": "<2.0.0",
+    "temporal-cli": "<2.0.0",
+    "temporal-server": "<2.0.0",
+    "temporal-ui": "<3.0.0",
+}
+
+
+async def get_system_info(runtime: Runtime, request: GetSystemInfoRequest, call: Call) -> GetSystemInfoResponse:
+    """The version, and only those capabilities that are there."""
+    del runtime, request, call
+    return GetSystemInfoResponse(
+        server_version=SERVER_VERSION,
+        capabilities=GetSystemInfoResponse.Capabilities(
+            signal_and_query_header=True,
+            internal_error_differentiation=True,
+            activity_failure_include_heartbeat=True,
+            encoded_failure_attributes=True,
+            upsert_memo=True,
+            sdk_metadata=True,
+            build_id_based_versioning=True,
+        ),
+    )
+
+
+async def get_cluster_info(runtime: Runtime, request: GetClusterInfoRequest, call: Call) -> GetClusterInfoResponse:
+    """What the CLI and the Web UI show of a cluster."""
+    del request, call
+    return GetClusterInfoResponse(
+        supported_clients=_CLIENTS,
+        server_version=SERVER_VERSION,
+        cluster_name="active",
+        history_shard_count=1,
+        persistence_store=runtime.backend.identity.split(":", 1)[0],
+        visibility_store=runtime.backend.identity.split(":", 1)[0],
+    )
+
+
+async def check_health(runtime: Runtime, request: HealthCheckRequest, call: Call) -> HealthCheckResponse:
+    """The service is up as long as it answers."""
+    del runtime, request, call
+    return HealthCheckResponse(status=HealthCheckResponse.SERVING)

@@ -1,0 +1,64 @@
+"""ListWorkflowExecutions and CountWorkflowExecutions, for the part of the list-filter language that is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio.api.common.v1 import Payload
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import (
+    CountWorkflowExecutionsRequest,
+    CountWorkflowExecutionsResponse,
+    ListWorkflowExecutionsRequest,
+    ListWorkflowExecutionsResponse,
+)
+
+from ...contracts.errors import InvalidArgument
+from ...errors import invalid_argument
+from ...runtime.service import Runtime
+from .. import validate
+from ..list_filter import parse
+
+if TYPE_CHECKING:
+    from ..server import Call
+
+_DEFAULT_PAGE, _LARGEST_PAGE = 1000, 1000
+
+
+async def list_workflow_executions(
+    runtime: Runtime, request: ListWorkflowExecutionsRequest, call: Call
+) -> ListWorkflowExecutionsResponse:
+    """One page of the executions that match, the newest first."""
+    del call
+    validate.namespace(request.namespace)
+    query = parse(request.query)
+    if query.group_by:
+        raise invalid_argument("invalid query: operation is not supported: 'GROUP BY' clause")
+    size = min(request.page_size, _LARGEST_PAGE) if request.page_size > 0 else _DEFAULT_PAGE
+    try:
+        page = await runtime.search.query(
+            request.namespace, query.condition, page_size=size, page_token=request.next_page_token
+        )
+    except InvalidArgument as error:
+        raise invalid_argument(f"invalid next page token: {error}") from error
+    return ListWorkflowExecutionsResponse(
+        executions=[WorkflowExecutionInfo.FromString(each.data) for each in page.documents],
+        next_page_token=page.next_page_token,
+    )
+
+
+async def count_workflow_executions(
+    runtime: Runtime, request: CountWorkflowExecutionsRequest, call: Call
+) -> CountWorkflowExecutionsResponse:
+    """How many executions match, in all or per status."""
+    del call
+    validate.namespace(request.namespace)
+    query = parse(request.query)
+    counts = await runtime.search.count(request.namespace, query.condition, group_by=query.group_by or None)
+    response = CountWorkflowExecutionsResponse(count=sum(counts.values()))
+    if query.group_by:
+        for value, count in counts.items():
+            group = response.groups.add(count=count)
+            payload = Payload(metadata={"encoding": b"json/plain", "type": b"Keyword"}, data=f'"{value}"'.encode())
+            group.group_values.append(payload)
+    return response

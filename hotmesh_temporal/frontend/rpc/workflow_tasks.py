@@ -1,0 +1,223 @@
+"""PollWorkflowTaskQueue, RespondWorkflowTaskCompleted and RespondWorkflowTaskFailed."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from temporalio.api.common.v1 import WorkerVersionStamp, WorkflowExecution, WorkflowType
+from temporalio.api.enums.v1 import TaskQueueKind
+from temporalio.api.history.v1 import History
+from temporalio.api.query.v1 import WorkflowQuery
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    PollWorkflowTaskQueueRequest,
+    PollWorkflowTaskQueueResponse,
+    RespondWorkflowTaskCompletedRequest,
+    RespondWorkflowTaskCompletedResponse,
+    RespondWorkflowTaskFailedRequest,
+    RespondWorkflowTaskFailedResponse,
+)
+
+from ...engine import tasks
+from ...engine.machines import workflow_task
+from ...engine.model import WorkflowTask
+from ...engine.protos import timestamp
+from ...engine.tasks import Answered
+from ...engine.turn import Turn
+from ...errors import RpcError, TaskFailed, invalid_argument, task_not_found
+from ...runtime.execution import Loaded
+from ...runtime.keys import QueueKey, TaskMessage, decode_task, run_key
+from ...runtime.matching import Delivery
+from ...runtime.service import Runtime
+from .. import tokens, validate
+from ..errors import Code
+from ..tokens import HistoryPageToken, QueryTaskToken, WorkflowTaskToken
+from .activity_tasks import activity_response
+from .deliveries import ack_of, drop
+from .lookup import missing
+from .polling import LONG_POLL_SECONDS, check_deadline, version_of
+
+if TYPE_CHECKING:
+    from ..server import Call
+
+
+async def poll_workflow_task_queue(
+    runtime: Runtime, request: PollWorkflowTaskQueueRequest, call: Call
+) -> PollWorkflowTaskQueueResponse:
+    """The next workflow task or query of the queue; empty if none came in time."""
+    validate.namespace(request.namespace)
+    validate.polled_queue(request.task_queue)
+    check_deadline(call)
+    queue = QueueKey(request.namespace, False, request.task_queue.name)
+    until = time.monotonic() + call.wait(LONG_POLL_SECONDS)
+    while (remaining := until - time.monotonic()) > 0:
+        delivery = await runtime.matching.poll(queue, remaining, request.identity)
+        if delivery is None:
+            break
+        response = await _take(runtime, request, delivery)
+        if response is not None:
+            return response
+    return PollWorkflowTaskQueueResponse()
+
+
+async def _take(
+    runtime: Runtime, request: PollWorkflowTaskQueueRequest, delivery: Delivery
+) -> PollWorkflowTaskQueueResponse | None:
+    """What the message stands for; None if it is stale and was thrown away."""
+    message = decode_task(delivery.message.data)
+    if message.query:
+        return await _take_query(runtime, request, delivery, message)
+    identity, version = request.identity, version_of(request)
+
+    def decide(turn: Turn) -> WorkflowTask | None:
+        return tasks.take_workflow_task(turn, message.event, message.stamp, runtime.clock.new_id(), identity, version)
+
+    ack = ack_of(runtime, delivery)
+    key = run_key(message.job)
+    try:
+        task, loaded = await runtime.executions.update(key, decide, acks=[ack], missing=lambda: missing(key))
+    except RpcError as error:
+        if error.code != Code.NOT_FOUND:
+            raise
+        task, loaded = None, None
+    if task is None or loaded is None:
+        await drop(runtime, ack)
+        return None
+    sticky = request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
+    return await _response(runtime, loaded, task, only_new=sticky)
+
+
+async def _response(
+    runtime: Runtime, loaded: Loaded, task: WorkflowTask, *, only_new: bool
+) -> PollWorkflowTaskQueueResponse:
+    """A started task with the history that the worker lacks: all of it, or what came after its last task."""
+    state = loaded.state
+    first = state.last_task_started_id + 1 if only_new else 1
+    history, reached = await runtime.histories.read(loaded, first, state.next_event_id)
+    next_page = b""
+    if reached < state.next_event_id:
+        page = HistoryPageToken(
+            state.namespace, state.workflow_id, state.run_id, reached, state.next_event_id, True, for_worker=True
+        )
+        next_page = tokens.encode(page)
+    elif task.attempt > 1:
+        history.events.extend(workflow_task.transient_events(state, task))
+    token = WorkflowTaskToken(
+        state.namespace,
+        state.workflow_id,
+        state.run_id,
+        task.scheduled_event_id,
+        task.started_event_id,
+        task.attempt,
+    )
+    return PollWorkflowTaskQueueResponse(
+        task_token=tokens.encode(token),
+        workflow_execution=WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id),
+        workflow_type=WorkflowType(name=state.workflow_type),
+        previous_started_event_id=state.last_task_started_id,
+        started_event_id=task.started_event_id,
+        attempt=task.attempt,
+        history=history,
+        next_page_token=next_page,
+        workflow_execution_task_queue=_normal_queue(state.task_queue),
+        scheduled_time=timestamp(task.scheduled_at),
+        started_time=timestamp(task.started_at),
+    )
+
+
+def _normal_queue(name: str) -> TaskQueue:
+    return TaskQueue(name=name, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL)
+
+
+async def _take_query(
+    runtime: Runtime, request: PollWorkflowTaskQueueRequest, delivery: Delivery, message: TaskMessage
+) -> PollWorkflowTaskQueueResponse | None:
+    await drop(runtime, ack_of(runtime, delivery))
+    if message.expires_at_ms < runtime.clock.now_ms():
+        return None
+    loaded = await runtime.executions.load(run_key(message.job))
+    if loaded is None:
+        return None
+    state = loaded.state
+    sticky = request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
+    history, next_page = History(), b""
+    if not sticky:
+        history, reached = await runtime.histories.read(loaded, 1, state.next_event_id)
+        if reached < state.next_event_id:
+            next_page = tokens.encode(
+                HistoryPageToken(
+                    state.namespace, state.workflow_id, state.run_id, reached, state.next_event_id, True, True
+                )
+            )
+    return PollWorkflowTaskQueueResponse(
+        task_token=tokens.encode(QueryTaskToken(state.namespace, message.query, message.asker)),
+        workflow_execution=WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id),
+        workflow_type=WorkflowType(name=state.workflow_type),
+        previous_started_event_id=state.last_task_started_id,
+        started_event_id=state.last_task_started_id,
+        attempt=1,
+        history=history,
+        next_page_token=next_page,
+        query=WorkflowQuery.FromString(message.request),
+        workflow_execution_task_queue=_normal_queue(state.task_queue),
+    )
+
+
+async def respond_workflow_task_completed(
+    runtime: Runtime, request: RespondWorkflowTaskCompletedRequest, call: Call
+) -> RespondWorkflowTaskCompletedResponse:
+    """Carry out a worker's commands; invalid ones fail the task and are answered with INVALID_ARGUMENT."""
+    del call
+    token = tokens.decode_task(WorkflowTaskToken, request.task_token, request.namespace)
+    validate.refuse(request.messages, "messages (workflow updates)")
+    check = (token.scheduled_event_id, token.started_event_id, token.attempt)
+
+    def decide(turn: Turn) -> Answered:
+        tasks.check_workflow_task(turn.state, *check)
+        return tasks.answer_workflow_task(turn, request)
+
+    try:
+        answered, loaded = await runtime.executions.update(token.run, decide, missing=task_not_found)
+    except TaskFailed as error:
+        await _reject(runtime, token, error, request.identity)
+        raise invalid_argument(error.message) from error
+    response = RespondWorkflowTaskCompletedResponse()
+    if answered.next_task is not None:
+        inline = await _response(runtime, loaded, answered.next_task, only_new=True)
+        response.workflow_task.CopyFrom(inline)
+    for pending in answered.eager:
+        response.activity_tasks.append(await activity_response(runtime, loaded, pending))
+    return response
+
+
+async def _reject(runtime: Runtime, token: WorkflowTaskToken, error: TaskFailed, identity: str) -> None:
+    def decide(turn: Turn) -> None:
+        tasks.check_workflow_task(turn.state, token.scheduled_event_id, token.started_event_id, token.attempt)
+        tasks.reject_answer(turn, error, identity)
+
+    await runtime.executions.update(token.run, decide, missing=task_not_found)
+
+
+async def respond_workflow_task_failed(
+    runtime: Runtime, request: RespondWorkflowTaskFailedRequest, call: Call
+) -> RespondWorkflowTaskFailedResponse:
+    """The worker could not process the task: it is offered again."""
+    del call
+    token = tokens.decode_task(WorkflowTaskToken, request.task_token, request.namespace)
+
+    def decide(turn: Turn) -> None:
+        tasks.check_workflow_task(turn.state, token.scheduled_event_id, token.started_event_id, token.attempt)
+        stamp = request.worker_version if request.HasField("worker_version") else WorkerVersionStamp()
+        workflow_task.fail(
+            turn,
+            request.cause,
+            request.failure if request.HasField("failure") else None,
+            request.identity,
+            request.binary_checksum,
+            stamp if stamp.ByteSize() else None,
+        )
+        workflow_task.schedule(turn)
+
+    await runtime.executions.update(token.run, decide, missing=task_not_found)
+    return RespondWorkflowTaskFailedResponse()

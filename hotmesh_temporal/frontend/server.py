@@ -1,0 +1,75 @@
+"""The frontend: every request to the service comes through `Frontend.call`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from google.protobuf.message import Message
+
+from ..contracts.backend import Backend
+from ..contracts.errors import ContractError, Unavailable
+from ..errors import RpcError, unavailable
+from ..runtime.service import Runtime
+from .dispatch import handler_of
+from .errors import Code
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What surrounds a request. ``deadline``: seconds until the caller gives up, None if it never does."""
+
+    metadata: Mapping[str, str | bytes]
+    deadline: float | None
+
+    def wait(self, longest: float, margin: float = 1.0) -> float:
+        """How long a long poll may last, so that an empty answer still reaches the caller."""
+        if self.deadline is None:
+            return longest
+        return max(min(longest, self.deadline - margin), 0.0)
+
+
+class Frontend:
+    """The Temporal service on one backend."""
+
+    def __init__(self, backend: Backend, *, engine_id: str | None = None) -> None:
+        self.runtime = Runtime(backend, engine_id=engine_id)
+        self._closed = False
+
+    async def start(self) -> None:
+        """Open the backend and begin to work. Raises ``contracts.errors.Unavailable`` if it cannot be reached."""
+        await self.runtime.start()
+
+    async def close(self) -> None:
+        """Stop. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            await self.runtime.close()
+
+    async def call(
+        self,
+        service: str,
+        method: str,
+        request: Message,
+        *,
+        metadata: Mapping[str, str | bytes],
+        deadline: float | None,
+    ) -> Message:
+        """Answer one request; see ``transport.interface.Frontend``."""
+        handler = handler_of(service, method)
+        try:
+            return await handler(self.runtime, request, Call(metadata, deadline))
+        except (RpcError, asyncio.CancelledError):
+            raise
+        except Unavailable as error:
+            raise unavailable(str(error)) from error
+        except ContractError as error:
+            _LOG.exception("%s failed", method)
+            raise RpcError(Code.INTERNAL, f"{method}: {error}") from error
+        except Exception as error:
+            _LOG.exception("%s failed", method)
+            raise RpcError(Code.INTERNAL, f"{method}: internal error, see the log: {type(error).__name__}") from error

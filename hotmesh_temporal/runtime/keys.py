@@ -1,0 +1,76 @@
+"""Names of stored things. Job ids start with a letter for their kind, so that no two kinds can clash."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+APP_ID = "temporal"
+"""The HotMesh app under which everything of the engine is stored."""
+
+HOTMESH_NAMESPACE = "hmsh"
+"""HotMesh's namespace (not to be confused with Temporal's, which are part of the ids below)."""
+
+
+class RunKey(NamedTuple):
+    """Which run."""
+
+    namespace: str
+    workflow_id: str
+    run_id: str
+
+    @property
+    def job_id(self) -> str:
+        """Its job id. The run id comes first because it holds no slash, so that no workflow id can imitate another."""
+        return f"r/{self.namespace}/{self.run_id}/{self.workflow_id}"
+
+
+def run_key(job_id: str) -> RunKey:
+    """The run of a job id that `RunKey.job_id` made."""
+    _, namespace, run_id, workflow_id = job_id.split("/", 3)
+    return RunKey(namespace, workflow_id, run_id)
+
+
+def pointer_id(namespace: str, workflow_id: str) -> str:
+    """Job id of the pointer to the current run of a workflow id."""
+    return f"c/{namespace}/{workflow_id}"
+
+
+class QueueKey(NamedTuple):
+    """Which task queue: of workflow or activity tasks, normal or sticky (a sticky one has a name of its own)."""
+
+    namespace: str
+    activity: bool
+    name: str
+
+    @property
+    def topic(self) -> str:
+        """Topic of the stream."""
+        return f"{'a' if self.activity else 'w'}/{self.namespace}/{self.name}"
+
+
+class TaskMessage(msgspec.Struct, omit_defaults=True):
+    """What a task queue holds: which task of which run, or (``query``) a question to the workers of the queue."""
+
+    job: str
+    event: int = 0
+    stamp: int = 0
+    query: str = ""
+    asker: str = ""
+    request: bytes = b""
+    expires_at_ms: int = 0
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(TaskMessage)
+
+
+def encode_task(message: TaskMessage) -> str:
+    """The message's text."""
+    return _encoder.encode(message).decode()
+
+
+def decode_task(text: str) -> TaskMessage:
+    """The message of a text. Raises ``msgspec.DecodeError`` for anything else."""
+    return _decoder.decode(text)

@@ -1,0 +1,321 @@
+"""Task queues: bring tasks and pollers together.
+
+A task is a message of a stream. When a poller of this process waits, the message is published as already delivered to
+it (`offer`), so that the hand-over costs no round trip; otherwise it waits in the stream, and a hint tells the other
+processes. A queue is only read while somebody polls it and there may be something: after the first poll, after a hint,
+and in the sweep that covers for lost hints and lapsed leases.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from ..contracts.commit import MessageLease
+from ..contracts.errors import ContractError
+from ..contracts.stream import StreamService
+from ..contracts.types import STREAM_GROUP_WORKER, KeyParams, KeyType, StreamMessage
+from .hints import Hints
+from .keys import QueueKey
+
+_LOG = logging.getLogger(__name__)
+
+LEASE_MS = 10_000
+"""How long a process may take between getting a message and committing that a worker has it."""
+
+_SWEEP_FIRST, _SWEEP_LAST = 1.0, 15.0
+_POLLER_MEMORY = 10.0
+_KEEP_SECONDS = 0.5
+_POLLER_SHOWN = 300 * 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message in the hands of this process, to be acked in the commit that acts on it."""
+
+    stream: str
+    message: StreamMessage
+    taken_at: float
+
+
+@dataclass(slots=True)
+class Offer:
+    """A message about to be published, for an idle poller of this process if ``lease`` is set."""
+
+    queue: QueueKey
+    stream: str
+    message: str
+    lease: MessageLease | None = None
+    poller: asyncio.Future[Delivery] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Poller:
+    """A worker that polls. ``seen_at``: nanoseconds since the epoch."""
+
+    identity: str
+    seen_at: int
+
+
+@dataclass(slots=True)
+class _Queue:
+    stream: str
+    waiting: deque[asyncio.Future[Delivery]] = field(default_factory=deque)
+    in_hand: deque[Delivery] = field(default_factory=deque)
+    may_have_more: bool = True
+    fetching: asyncio.Task[None] | None = None
+    polled_at: float = 0.0
+    pollers: dict[str, int] = field(default_factory=dict)
+
+
+class Matching:
+    """All task queues that this process polls or publishes to."""
+
+    def __init__(self, stream: StreamService, engine_id: str) -> None:
+        self._service = stream
+        self._engine_id = engine_id
+        self._queues: dict[str, _Queue] = {}
+        self._names: dict[QueueKey, str] = {}
+        self._sweeper: asyncio.Task[None] | None = None
+        self._sweep_now = asyncio.Event()
+        self._giving: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self.hints: Hints = None  # type: ignore[assignment]  # set by the service that owns both
+
+    # -- publishing -------------------------------------------------------------------------------------------
+
+    def offer(self, key: QueueKey, message: str) -> Offer:
+        """Prepare a message for publication, reserving an idle poller of this process if there is one."""
+        stream = self.stream_of(key)
+        offer = Offer(key, stream, message)
+        queue = self._queues.get(stream)
+        while queue is not None and queue.waiting:
+            poller = queue.waiting.popleft()
+            if not poller.done():
+                offer.poller = poller
+                offer.lease = MessageLease(STREAM_GROUP_WORKER, self._engine_id, LEASE_MS)
+                break
+        return offer
+
+    def published(self, offer: Offer, message_id: str) -> None:
+        """The message is in the stream: hand it over, or tell the others that it is there."""
+        if offer.lease is None:
+            self._arrived(offer.stream)
+            self.hints.say(offer.stream)
+            return
+        delivery = Delivery(offer.stream, StreamMessage(message_id, offer.message), time.monotonic())
+        if offer.poller is not None and not offer.poller.done():
+            offer.poller.set_result(delivery)
+        else:
+            self._hand_over(self._queue(offer.stream), delivery)
+
+    def withdraw(self, offer: Offer) -> None:
+        """Nothing was published: the poller goes on waiting."""
+        if offer.poller is not None and not offer.poller.done():
+            self._queue(offer.stream).waiting.appendleft(offer.poller)
+
+    # -- polling ----------------------------------------------------------------------------------------------
+
+    async def poll(self, key: QueueKey, timeout: float, identity: str = "") -> Delivery | None:
+        """The next message of the queue, or None after ``timeout`` seconds. ``identity`` is the worker's."""
+        queue = self._queue(self.stream_of(key))
+        queue.polled_at = time.monotonic()
+        queue.pollers[identity] = time.time_ns()
+        delivery = self._from_hand(queue)
+        if delivery is not None:
+            return delivery
+        poller: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+        queue.waiting.append(poller)
+        if queue.may_have_more:
+            self._fetch(queue)
+        self._sweep_now.set()
+        try:
+            await asyncio.wait([poller], timeout=timeout)
+        except asyncio.CancelledError:
+            delivery = self._leave(queue, poller)
+            if delivery is not None:
+                self.put_back(delivery)
+            raise
+        return self._leave(queue, poller)
+
+    def put_back(self, delivery: Delivery) -> None:
+        """The poller that it was for is gone: somebody else may have it."""
+        self._hand_over(self._queue(delivery.stream), delivery)
+
+    def has_poller(self, key: QueueKey) -> bool:
+        """Somebody in this process waits for tasks of this queue right now."""
+        queue = self._queues.get(self.stream_of(key))
+        return queue is not None and any(not poller.done() for poller in queue.waiting)
+
+    def polled_lately(self, key: QueueKey, seconds: float = _POLLER_MEMORY) -> bool:
+        """Somebody in this process has polled the queue within that time, or does now."""
+        queue = self._queues.get(self.stream_of(key))
+        if queue is None:
+            return False
+        return self.has_poller(key) or time.monotonic() - queue.polled_at < seconds
+
+    def pollers(self, key: QueueKey) -> list[Poller]:
+        """Who has polled the queue in this process within the last minutes."""
+        queue, oldest = self._queues.get(self.stream_of(key)), time.time_ns() - _POLLER_SHOWN
+        if queue is None:
+            return []
+        return [Poller(identity, seen) for identity, seen in queue.pollers.items() if seen >= oldest]
+
+    def forget(self, key: QueueKey) -> None:
+        """The worker of a sticky queue says good-bye."""
+        queue = self._queues.get(self.stream_of(key))
+        if queue is not None:
+            queue.polled_at = 0.0
+
+    def stream_of(self, key: QueueKey) -> str:
+        """The stream's name."""
+        name = self._names.get(key)
+        if name is None:
+            name = self._names[key] = self._service.mint_key(KeyType.STREAMS, KeyParams(topic=key.topic))
+        return name
+
+    def hinted(self, topic: str) -> None:
+        """Another process has published to this stream."""
+        if topic in self._queues:
+            self._arrived(topic)
+
+    # -- life -------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begin the sweep."""
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
+
+    async def close(self) -> None:
+        """Stop; waiting polls end empty and messages in hand are given back."""
+        self._closed = True
+        await asyncio.gather(*self._giving, return_exceptions=True)
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+        for queue in self._queues.values():
+            if queue.fetching is not None:
+                queue.fetching.cancel()
+                await asyncio.gather(queue.fetching, return_exceptions=True)
+            for poller in queue.waiting:
+                poller.cancel()
+            await self._release(list(queue.in_hand))
+            queue.in_hand.clear()
+
+    # -- inside -----------------------------------------------------------------------------------------------
+
+    def _queue(self, stream: str) -> _Queue:
+        queue = self._queues.get(stream)
+        if queue is None:
+            queue = self._queues[stream] = _Queue(stream)
+        return queue
+
+    def _arrived(self, stream: str) -> None:
+        queue = self._queues.get(stream)
+        if queue is None:
+            return
+        queue.may_have_more = True
+        if queue.waiting:
+            self._fetch(queue)
+
+    def _from_hand(self, queue: _Queue) -> Delivery | None:
+        while queue.in_hand:
+            delivery = queue.in_hand.popleft()
+            if time.monotonic() - delivery.taken_at < LEASE_MS / 2000:
+                return delivery
+            queue.may_have_more = True
+        return None
+
+    def _hand_over(self, queue: _Queue, delivery: Delivery) -> None:
+        while queue.waiting:
+            poller = queue.waiting.popleft()
+            if not poller.done():
+                poller.set_result(delivery)
+                return
+        queue.in_hand.append(delivery)
+        asyncio.get_running_loop().call_later(_KEEP_SECONDS, self._give_back, queue)
+
+    def _give_back(self, queue: _Queue) -> None:
+        """Nobody here wants what is in hand: maybe somebody elsewhere does."""
+        if queue.in_hand and not self._closed:
+            deliveries = list(queue.in_hand)
+            queue.in_hand.clear()
+            task = asyncio.get_running_loop().create_task(self._release(deliveries))
+            self._giving.add(task)
+            task.add_done_callback(self._giving.discard)
+
+    @staticmethod
+    def _leave(queue: _Queue, poller: asyncio.Future[Delivery]) -> Delivery | None:
+        """A poll ends, maybe in the same moment in which a message reaches it; one still on its way goes elsewhere."""
+        queue.polled_at = time.monotonic()
+        if poller in queue.waiting:
+            queue.waiting.remove(poller)
+        if poller.done() and not poller.cancelled():
+            return poller.result()
+        poller.cancel()
+        return None
+
+    def _fetch(self, queue: _Queue) -> None:
+        if queue.fetching is None or queue.fetching.done():
+            queue.fetching = asyncio.get_running_loop().create_task(self._fetch_all(queue))
+
+    async def _fetch_all(self, queue: _Queue) -> None:
+        while queue.waiting and queue.may_have_more:
+            wanted = len(queue.waiting)
+            queue.may_have_more = False
+            try:
+                messages = await self._service.consume_messages(
+                    queue.stream, STREAM_GROUP_WORKER, self._engine_id, batch_size=wanted, lease_ms=LEASE_MS
+                )
+            except ContractError as error:
+                _LOG.debug("task queue %s could not be read, the sweep tries again: %s", queue.stream, error)
+                queue.may_have_more = True
+                self._sweep_now.set()
+                return
+            now = time.monotonic()
+            for message in messages:
+                self._hand_over(queue, Delivery(queue.stream, message, now))
+            if len(messages) >= wanted:
+                queue.may_have_more = True
+
+    async def _sweep(self) -> None:
+        """Look after all polled queues with one statement, ever more seldom while nothing is found."""
+        pause = _SWEEP_FIRST
+        while True:
+            await asyncio.sleep(pause)
+            polled = [queue for queue in self._queues.values() if queue.waiting]
+            if not polled:
+                self._sweep_now.clear()
+                await self._sweep_now.wait()
+                continue
+            found = await self._find_ready(polled)
+            pause = _SWEEP_FIRST if found else min(pause * 2, _SWEEP_LAST)
+
+    async def _find_ready(self, polled: list[_Queue]) -> bool:
+        try:
+            ready = set(await self._service.get_ready_streams([queue.stream for queue in polled]))
+        except ContractError as error:
+            _LOG.debug("task queues could not be swept: %s", error)
+            return True
+        for queue in polled:
+            if queue.stream in ready:
+                self._arrived(queue.stream)
+        return bool(ready)
+
+    async def _release(self, deliveries: list[Delivery]) -> None:
+        for each in deliveries:
+            try:
+                await self._service.release_messages(
+                    each.stream,
+                    STREAM_GROUP_WORKER,
+                    [each.message.message_id],
+                    consumer=self._engine_id,
+                    attempt=each.message.attempt,
+                )
+            except ContractError as error:
+                _LOG.debug("a task is given back when its lease lapses: %s", error)
+            else:
+                self._arrived(each.stream)
+                self.hints.say(each.stream)

@@ -1,0 +1,157 @@
+"""Ask a workflow: hand a query to a worker that knows the run, and bring its answer back.
+
+A worker of this process gets the query directly. Otherwise it goes through the task queue's stream; the process whose
+worker answers sends the reply to the stream of the process that asked. A query is not state: if a process dies, the
+asker's deadline ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+
+import msgspec
+from temporalio.api.query.v1 import WorkflowQuery
+from temporalio.api.workflowservice.v1 import RespondQueryTaskCompletedRequest
+
+from ..contracts.errors import ContractError
+from ..contracts.stream import StreamService
+from ..contracts.types import STREAM_GROUP_ENGINE, KeyParams, KeyType
+from .clock import Clock
+from .hints import Hints
+from .keys import QueueKey, TaskMessage, encode_task
+from .matching import Matching
+
+_LOG = logging.getLogger(__name__)
+
+_LOOK_SECONDS = (0.2, 0.5, 1.0)
+_BATCH = 20
+
+
+class Reply(msgspec.Struct):
+    """A worker's answer on its way to the process that asked."""
+
+    query_id: str
+    answer: bytes
+
+
+@dataclass(slots=True)
+class Asked:
+    """A query that waits for its answer."""
+
+    query_id: str
+    answer: asyncio.Future[RespondQueryTaskCompletedRequest] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class Queries:
+    """Queries asked by, and answered in, this process."""
+
+    def __init__(self, stream: StreamService, matching: Matching, clock: Clock, engine_id: str) -> None:
+        self._stream = stream
+        self._matching = matching
+        self._clock = clock
+        self._engine_id = engine_id
+        self._asked: dict[str, Asked] = {}
+        self._reader: asyncio.Task[None] | None = None
+        self._look = asyncio.Event()
+        self.hints: Hints = None  # type: ignore[assignment]  # set by the service that owns both
+
+    @property
+    def inbox(self) -> str:
+        """The stream that replies for this process come by."""
+        return self._inbox_of(self._engine_id)
+
+    def _inbox_of(self, engine_id: str) -> str:
+        return self._stream.mint_key(KeyType.STREAMS, KeyParams(topic=f"q/{engine_id}"))
+
+    async def close(self) -> None:
+        """Stop; whoever still waits is told by its deadline."""
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
+            try:
+                await self._stream.delete_stream(self.inbox)
+            except ContractError as error:
+                _LOG.debug("the stream of replies stays behind: %s", error)
+
+    async def ask(
+        self, queue: QueueKey, job_id: str, query: WorkflowQuery, timeout: float
+    ) -> RespondQueryTaskCompletedRequest | None:
+        """The answer of a worker of ``queue``, or None after ``timeout`` seconds."""
+        asked = Asked(self._clock.new_id())
+        self._asked[asked.query_id] = asked
+        try:
+            await self._send(queue, job_id, asked.query_id, query, timeout)
+            await asyncio.wait([asked.answer], timeout=timeout)
+            return asked.answer.result() if asked.answer.done() else None
+        finally:
+            del self._asked[asked.query_id]
+
+    async def _send(self, queue: QueueKey, job_id: str, query_id: str, query: WorkflowQuery, timeout: float) -> None:
+        expires = self._clock.now_ms() + int(timeout * 1000)
+        message = encode_task(
+            TaskMessage(
+                job_id, query=query_id, asker=self._engine_id, request=query.SerializeToString(), expires_at_ms=expires
+            )
+        )
+        offer = self._matching.offer(queue, message)
+        if offer.poller is not None:
+            self._matching.published(offer, "")
+            return
+        self._read_replies()
+        await self._stream.publish_messages(offer.stream, [message])
+        self._matching.published(offer, "")
+
+    async def answer(self, asker: str, query_id: str, answer: RespondQueryTaskCompletedRequest) -> bool:
+        """A worker of this process has answered. False if nobody in this process waits for it any more."""
+        if asker == self._engine_id:
+            return self._deliver(query_id, answer)
+        reply = msgspec.msgpack.encode(Reply(query_id, answer.SerializeToString())).hex()
+        inbox = self._inbox_of(asker)
+        await self._stream.publish_messages(inbox, [reply])
+        self.hints.say(inbox)
+        return True
+
+    def hinted(self, topic: str) -> None:
+        """Another process has answered."""
+        if topic == self.inbox:
+            self._look.set()
+
+    def _deliver(self, query_id: str, answer: RespondQueryTaskCompletedRequest) -> bool:
+        asked = self._asked.get(query_id)
+        if asked is None or asked.answer.done():
+            return False
+        asked.answer.set_result(answer)
+        return True
+
+    def _read_replies(self) -> None:
+        if self._reader is None or self._reader.done():
+            self._reader = asyncio.get_running_loop().create_task(self._read())
+
+    async def _read(self) -> None:
+        """Look for replies while queries are out; hints make it quick, the looks in between make it sure."""
+        looks = 0
+        while self._asked:
+            try:
+                messages = await self._stream.consume_messages(
+                    self.inbox, STREAM_GROUP_ENGINE, self._engine_id, batch_size=_BATCH, auto_ack=True
+                )
+            except ContractError as error:
+                _LOG.debug("replies could not be read: %s", error)
+                messages = []
+            for message in messages:
+                reply = msgspec.msgpack.decode(bytes.fromhex(message.data), type=Reply)
+                self._deliver(reply.query_id, RespondQueryTaskCompletedRequest.FromString(reply.answer))
+            if messages:
+                looks = 0
+                continue
+            pause = _LOOK_SECONDS[min(looks, len(_LOOK_SECONDS) - 1)]
+            looks += 1
+            try:
+                await asyncio.wait_for(self._look.wait(), pause)
+            except asyncio.TimeoutError:
+                continue
+            self._look.clear()

@@ -1,0 +1,20 @@
+"""Search attributes between their payloads and the values that a search index holds."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from temporalio.api.common.v1 import Payload
+
+from ..contracts.search import SearchValue
+
+
+def decode_attribute(payload: Payload) -> SearchValue | None:
+    """The typed value; None for a null. A time becomes microseconds since the epoch."""
+    if payload.metadata.get("encoding") == b"binary/null" or not payload.data:
+        return None
+    value = json.loads(payload.data)
+    if payload.metadata.get("type") in (b"Datetime", b"6") and isinstance(value, str):
+        return int(datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp() * 1_000_000)
+    return value

@@ -1,0 +1,93 @@
+"""The engine of one process: wires the parts of the runtime to a backend, starts and stops them in order."""
+
+from __future__ import annotations
+
+import uuid
+
+from ..contracts.backend import Backend
+from ..contracts.search import SearchService
+from ..contracts.store import StoreService
+from ..contracts.stream import StreamService
+from ..contracts.sub import SubService
+from ..engine.context import Limits
+from ..engine.deadlines import fire_due
+from .clock import Clock
+from .execution import Executions
+from .hints import Hints
+from .history import Histories
+from .keys import APP_ID, HOTMESH_NAMESPACE, run_key
+from .matching import Matching
+from .queries import Queries
+from .timers import Timers
+from .watching import Watching
+
+
+class _NoSuchRun(Exception):
+    """A timer stands for a run that does not exist any more."""
+
+
+class Runtime:
+    """Everything that awaits. Built from a backend that offers store, stream, sub and search."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        engine_id: str | None = None,
+        clock: Clock | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.backend = backend
+        self.engine_id = engine_id or uuid.uuid4().hex
+        self.clock = clock or Clock()
+        self.limits = limits or Limits()
+        self.watching = Watching()
+
+    async def start(self) -> None:
+        """Open the backend and begin to work."""
+        await self.backend.open(HOTMESH_NAMESPACE, APP_ID, self.engine_id)
+        store, stream, sub, self.search = _services(self.backend)
+        self.store, self.stream = store, stream
+        self.executions = Executions(store, self.clock, self.limits)
+        self.matching = Matching(stream, self.engine_id)
+        self.timers = Timers(store, self.clock, self._fire)
+        self.queries = Queries(stream, self.matching, self.clock, self.engine_id)
+        self.histories = Histories(store, self.executions, self.watching)
+        self.hints = Hints(sub, self.engine_id, self._hinted)
+        self.executions.matching, self.executions.timers = self.matching, self.timers
+        self.executions.changed = self._changed
+        self.matching.hints = self.queries.hints = self.hints
+        await self.hints.start()
+        await self.matching.start()
+        await self.timers.start()
+
+    async def close(self) -> None:
+        """Stop in the reverse order; what has begun to commit is finished."""
+        await self.timers.close()
+        await self.executions.close()
+        await self.queries.close()
+        await self.matching.close()
+        await self.hints.close()
+        await self.backend.close()
+
+    async def _fire(self, job_id: str) -> bool:
+        try:
+            await self.executions.update(run_key(job_id), fire_due, missing=_NoSuchRun)
+        except _NoSuchRun:
+            return False
+        return True
+
+    def _changed(self, job_id: str) -> None:
+        self.watching.changed(job_id)
+        self.hints.say(job_id)
+
+    def _hinted(self, topic: str) -> None:
+        self.matching.hinted(topic)
+        self.queries.hinted(topic)
+        self.watching.changed(topic, remote=True)
+
+
+def _services(backend: Backend) -> tuple[StoreService, StreamService, SubService, SearchService]:
+    if backend.store is None or backend.stream is None or backend.sub is None or backend.search is None:
+        raise ValueError(f"{type(backend).__name__} does not offer all of store, stream, sub and search")
+    return backend.store, backend.stream, backend.sub, backend.search

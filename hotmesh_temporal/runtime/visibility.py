@@ -1,0 +1,60 @@
+"""The search document of a run: what list and count see."""
+
+from __future__ import annotations
+
+from temporalio.api.common.v1 import Memo, SearchAttributes, WorkflowExecution, WorkflowType
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+
+from ..contracts.search import SearchDocument, SearchValue
+from ..engine.model import ExecutionState
+from ..engine.protos import timestamp
+from .search_values import decode_attribute
+
+STATUS_NAMES = ("Unspecified", "Running", "Completed", "Failed", "Canceled", "Terminated", "ContinuedAsNew", "TimedOut")
+
+
+def document(job_id: str, state: ExecutionState) -> SearchDocument:
+    """Fields under Temporal's names (times in microseconds), and the entry that list answers with."""
+    fields: dict[str, SearchValue] = {
+        "WorkflowId": state.workflow_id,
+        "RunId": state.run_id,
+        "WorkflowType": state.workflow_type,
+        "TaskQueue": state.task_queue,
+        "ExecutionStatus": STATUS_NAMES[state.status],
+        "StartTime": state.started_at // 1000,
+        "ExecutionTime": state.execution_at // 1000,
+    }
+    if not state.running:
+        fields["CloseTime"] = state.closed_at // 1000
+        fields["ExecutionDuration"] = state.closed_at - state.execution_at
+        fields["HistoryLength"] = state.next_event_id - 1
+        fields["HistorySizeBytes"] = state.history_size
+        fields["StateTransitionCount"] = state.transitions
+    if state.build_ids:
+        fields["BuildIds"] = list(state.build_ids)
+    attributes = SearchAttributes.FromString(state.search_attributes)
+    for name, payload in attributes.indexed_fields.items():
+        value = decode_attribute(payload)
+        if value is not None:
+            fields[name] = value
+    return SearchDocument(job_id, state.namespace, fields, _entry(state).SerializeToString())
+
+
+def _entry(state: ExecutionState) -> WorkflowExecutionInfo:
+    info = WorkflowExecutionInfo(
+        execution=WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id),
+        type=WorkflowType(name=state.workflow_type),
+        start_time=timestamp(state.started_at),
+        execution_time=timestamp(state.execution_at),
+        status=state.status,  # type: ignore[arg-type]  # enum values are ints
+        task_queue=state.task_queue,
+        memo=Memo.FromString(state.memo),
+        search_attributes=SearchAttributes.FromString(state.search_attributes),
+        root_execution=WorkflowExecution(workflow_id=state.workflow_id, run_id=state.first_run_id),
+    )
+    if not state.running:
+        info.close_time.CopyFrom(timestamp(state.closed_at))
+        info.history_length = state.next_event_id - 1
+        info.history_size_bytes = state.history_size
+        info.state_transition_count = state.transitions
+    return info
