@@ -109,7 +109,10 @@ class SearchService(ABC):
 
     @abstractmethod
     async def upsert(self, documents: Sequence[SearchDocument], transaction: Transaction | None = None) -> None:
-        """Replace or add documents, each whole; of two with one id the later one wins. With a transaction: visible on its commit only (one queued command)."""
+        """Replace or add documents, each whole; of two with one id the later one wins.
+
+        With a transaction: visible on its commit only (one queued command).
+        """
 
     @abstractmethod
     async def delete(self, doc_ids: Sequence[str], transaction: Transaction | None = None) -> int:
