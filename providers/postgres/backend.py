@@ -1,0 +1,74 @@
+"""The Postgres backend: store, stream, sub and search over one pool."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+
+from hotmesh_temporal.contracts import Backend, ConnectionSpec
+from hotmesh_temporal.contracts.errors import ContractError
+
+from .database import Database, scalar
+from .notices import Notices
+from .queues import Queues
+from .search import PostgresSearch
+from .settings import settings_of
+from .store import PostgresStore
+from .stream import PostgresStream
+from .sub import PostgresSub
+
+SWEEP_S = 300.0
+"""How often each process removes what has expired; it is invisible long before."""
+
+SWEEP_BATCH = 200
+
+log = logging.getLogger(__name__)
+
+
+class PostgresBackend(Backend):
+    """See `Backend`. Options besides asyncpg's: ``schema``, ``pooler`` and ``max_size``; see the README.
+
+    An existing `asyncpg.Pool` only says how to connect: this backend opens its own connections on its own event loop.
+    """
+
+    def __init__(self, spec: ConnectionSpec) -> None:
+        self._settings = settings_of(spec)
+        self._db = Database(self._settings)
+        self._notices = Notices(self._db)
+        queues = Queues()
+        self.store: PostgresStore = PostgresStore(self._db, queues)
+        self.stream: PostgresStream = PostgresStream(self._db, queues, self._notices)
+        self.sub: PostgresSub = PostgresSub(self._db, self._notices)
+        self.search: PostgresSearch = PostgresSearch(self._db, queues)
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def open(self, namespace: str, app_id: str, engine_id: str) -> None:
+        await self.store.init(namespace, app_id)
+        await self.stream.init(namespace, app_id)
+        await self.sub.init(namespace, app_id, engine_id)
+        await self.search.init(namespace, app_id)
+        if self._sweeper is None:
+            self._sweeper = asyncio.create_task(self._sweep_for_ever(), name="hotmesh-sweep")
+
+    async def close(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+        await self.stream.close()
+        await self.sub.close()
+        await self._notices.close()
+        await self._db.close()
+
+    @property
+    def identity(self) -> str:
+        return self._settings.identity
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S * random.uniform(0.5, 1.5))
+            try:
+                while scalar(await self._db.read("SELECT hotmesh.sweep($1)", SWEEP_BATCH)) == SWEEP_BATCH:
+                    pass
+            except ContractError as error:
+                log.debug("sweep failed: %s", error)
