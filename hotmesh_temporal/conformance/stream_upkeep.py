@@ -51,8 +51,8 @@ class TestRetry:
     ) -> None:
         await stream.publish_messages(orders, [str(n) for n in range(20)])
         await take(stream, orders)
-        await asyncio.sleep(0.25)
-        results = await asyncio.gather(*(retry(each, orders, 200) for each in (stream, peer_stream) * 4))
+        await asyncio.sleep(0.9)
+        results = await asyncio.gather(*(retry(each, orders, 800) for each in (stream, peer_stream) * 4))
         taken = [message.data for messages in results for message in messages]
         assert sorted(taken) == sorted(str(n) for n in range(20))
 
