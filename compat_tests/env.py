@@ -120,7 +120,7 @@ class Env:
     def normalized(self) -> list[dict[str, Any]]:
         """Everything recorded, as JSON data in order."""
         normalize = Normalizer(self._names)
-        return [{"label": label, "value": normalize(value)} for label, value in self._records]
+        return [{"label": normalize(label), "value": normalize(value)} for label, value in self._records]
 
     # Looking and waiting.
 

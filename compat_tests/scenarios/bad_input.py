@@ -187,9 +187,8 @@ async def scenario_bad_execution_closed(env: Env) -> None:
     requests = _requests(env)
     for name in ("signal", "cancel", "terminate", "reset sticky"):
         await env.outcome(name, requests[name](WorkflowExecution(workflow_id=workflow_id)))
-        await env.outcome(
-            f"{name} of the run", requests[name](WorkflowExecution(workflow_id=workflow_id, run_id=run_id))
-        )
+        run = WorkflowExecution(workflow_id=workflow_id, run_id=run_id)
+        await env.outcome(f"{name} of the run", requests[name](run))
 
 
 async def scenario_bad_namespaces(env: Env) -> None:
@@ -217,9 +216,8 @@ async def scenario_bad_namespaces(env: Env) -> None:
             "poll activity task",
             env.rpc.poll_activity_task_queue(service.PollActivityTaskQueueRequest(namespace=name, task_queue=queue)),
         )
-        await env.outcome(
-            "list", env.rpc.list_workflow_executions(service.ListWorkflowExecutionsRequest(namespace=name))
-        )
+        listing = service.ListWorkflowExecutionsRequest(namespace=name)
+        await env.outcome("list", env.rpc.list_workflow_executions(listing))
         await env.outcome("namespace", env.rpc.describe_namespace(service.DescribeNamespaceRequest(namespace=name)))
 
 
