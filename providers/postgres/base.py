@@ -39,9 +39,10 @@ class Service:
         placeholder: T,
         decode: Decode = scalar,
         repeatable: bool = False,
+        job: str | None = None,
     ) -> T:
         """Run one statement, whose first parameter is the app, or queue it in the transaction."""
-        command = Command(sql, (self._db.app, *args), decode, repeatable)
+        command = Command(sql, (self._db.app, *args), decode, repeatable, job)
         return await run_or_queue(self._db, transaction, command, placeholder)
 
     def _check_app(self, app_id: str) -> None:

@@ -46,12 +46,14 @@ class Command:
     """One statement. ``decode`` turns its rows into the result and may raise, which undoes a transaction.
 
     ``repeatable``: running it twice is as good as once, so it is sent again when the connection is lost under it.
+    ``job``: a job whose row the statement locks; a transaction locks all of them first, in a fixed order.
     """
 
     sql: str
     args: tuple[Any, ...] = ()
     decode: Decode = scalar
     repeatable: bool = False
+    job: str | None = None
 
 
 class Database:

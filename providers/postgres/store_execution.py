@@ -139,6 +139,7 @@ class PostgresExecutionStore(Service, ExecutionStore):
             [batch.first_event_id for batch in batches],
             [batch.next_event_id for batch in batches],
             [batch.data for batch in batches],
+            job=job_id,
             transaction=transaction,
             placeholder=None,
             decode=decode,
@@ -170,6 +171,7 @@ class PostgresExecutionStore(Service, ExecutionStore):
         await self._write(
             "SELECT revision FROM hotmesh.jobs WHERE app = $1 AND job_id = $2 AND hotmesh.live(expires_at) FOR UPDATE",
             job_id,
+            job=job_id,
             transaction=transaction,
             placeholder=None,
             decode=decode,

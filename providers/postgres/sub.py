@@ -18,8 +18,6 @@ from .jsontext import json_text
 from .notice_poller import NoticePoller
 from .notices import Notices, channel_name
 
-MAX_NOTICE_BYTES = 1 << 20
-
 log = logging.getLogger(__name__)
 
 
@@ -97,9 +95,7 @@ class PostgresSub(SubService):
 
     async def publish(self, key_type: KeyType, message: JsonObject, app_id: str, topic: str | None = None) -> bool:
         self._check(key_type, app_id)
-        payload = json_text({"topic": topic, "message": dict(message)})
-        if len(payload) > MAX_NOTICE_BYTES + 1024:
-            raise InvalidArgument(f"a notice of {len(payload)} bytes is larger than {MAX_NOTICE_BYTES}")
+        payload = json_text({"topic": topic, "message": dict(message)}, readable=True)
         sql = "SELECT hotmesh.send_notice($1, $2, $3, $4)"
         await self._db.read(sql, self._db.app, self._channel(topic), self._all_channel, payload)
         return True

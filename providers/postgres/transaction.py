@@ -40,9 +40,17 @@ class PostgresTransaction(Transaction):
 
     async def _apply(self, connection: Connection) -> list[Any]:
         async def run_all() -> list[Any]:
+            await self._lock_jobs(connection)
             return [await self._one(connection, command) for command in self._commands]
 
         return await atomically(connection, run_all)
+
+    async def _lock_jobs(self, connection: Connection) -> None:
+        """Transactions that write the same jobs in different order would deadlock without this."""
+        jobs = {command.job for command in self._commands if command.job is not None}
+        if len(jobs) > 1:
+            sql = "SELECT FROM hotmesh.jobs WHERE app = $1 AND job_id = ANY ($2) ORDER BY job_id FOR UPDATE"
+            await connection.fetch(self._database.sql(sql), self._database.app, sorted(jobs))
 
     async def _one(self, connection: Connection, command: Command) -> Any:
         return command.decode(await connection.fetch(self._database.sql(command.sql), *command.args))

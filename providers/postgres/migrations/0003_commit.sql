@@ -120,7 +120,9 @@ BEGIN
     -- pointers and marks
     FOR i IN 1 .. coalesce(cardinality(p_pointers), 0) LOOP
         IF v_held[i] THEN
-            UPDATE hotmesh.current_runs SET run_id = p_pointer_runs[i] WHERE app = p_app AND pointer_id = p_pointers[i];
+            -- Not an update: the row is gone if the run that it named was purged above.
+            INSERT INTO hotmesh.current_runs VALUES (p_app, p_pointers[i], p_pointer_runs[i])
+            ON CONFLICT (app, pointer_id) DO UPDATE SET run_id = excluded.run_id;
         ELSE
             INSERT INTO hotmesh.current_runs VALUES (p_app, p_pointers[i], p_pointer_runs[i]) ON CONFLICT DO NOTHING;
             IF NOT FOUND THEN
