@@ -71,6 +71,6 @@ class SubService(ABC):
     async def publish(self, key_type: KeyType, message: JsonObject, app_id: str, topic: str | None = None) -> bool:
         """Send a JSON object to every subscriber, this process's own too. True once it was handed over.
 
-        Nobody listening is no error. Any size up to 1 MiB of JSON (as UTF-8) arrives. Raises `InvalidArgument` for what is not
-        JSON.
+        Nobody listening is no error. Any size up to 1 MiB of JSON (as UTF-8) arrives. Raises `InvalidArgument` for
+        what is not JSON.
         """
