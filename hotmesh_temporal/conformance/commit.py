@@ -84,6 +84,15 @@ class TestRuns:
         assert await store.load_run("run") == RunRecord("run", 1, 1, b"state-1", b"origin")
         assert await store.load_run("absent") is None
 
+    async def test_a_stale_revision(self, store: StoreService, peer_store: StoreService) -> None:
+        await store.commit(Commit(runs=(create(),)))
+        for revision in (1, 2):
+            await peer_store.commit(Commit(runs=(update(revision),)))
+            for stale in range(revision + 1):
+                with pytest.raises(RevisionConflict):
+                    await store.commit(Commit(runs=(update(stale),)))
+        assert await store.load_run("run") == RunRecord("run", 3, 1, b"state-3", b"origin")
+
     async def test_a_job_id_is_taken(self, store: StoreService) -> None:
         await store.set_state_nx("run", APP)
         with pytest.raises(RevisionConflict):

@@ -43,7 +43,7 @@ class TestTimers:
             await store.register_timer(timer_id, at)
         assert (await store.claim_due_timers(5, 10, 1000)).next_fire_at_ms == 10
         assert (await store.claim_due_timers(50, 1, 1000)).next_fire_at_ms == 20
-        assert (await store.claim_due_timers(50, 10, 1000)).next_fire_at_ms == 300
+        assert (await store.claim_due_timers(50, 10, 20)).next_fire_at_ms == 300
 
     async def test_claims_are_exclusive(self, store: StoreService, peer_store: StoreService) -> None:
         for n in range(60):
