@@ -22,6 +22,7 @@ from google.protobuf.message import Message
 from .connection import Connections
 from .contracts.backend import Backend
 from .transport.interface import Frontend, Listener, Metadata
+from .transport.loopback import LoopbackListener
 
 _LOG = logging.getLogger(__name__)
 
@@ -114,11 +115,8 @@ class EngineHost:
     async def loopback(self) -> Loopback:
         """The endpoint for the workers of this process; must be awaited on the engine's loop."""
         if self._loopback is None:
-            # Only processes with workers pay for gRPC.
-            from .transport.grpc_server import GrpcListener
-
             token = secrets.token_urlsafe(32)
-            self._listener = GrpcListener(self._frontend, token=token)
+            self._listener = LoopbackListener(self._frontend, token=token)
             self._loopback = Loopback(await self._listener.start(), token)
         return self._loopback
 

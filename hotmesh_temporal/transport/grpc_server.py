@@ -1,4 +1,4 @@
-"""A listener on grpcio's asyncio server: the loopback endpoint of the workers and the public port.
+"""A listener on grpcio's asyncio server: the public port, for clients of every kind.
 
 One generic handler serves all RPCs. It only turns bytes into a call of the frontend, and errors into statuses.
 """

@@ -43,8 +43,9 @@ class NoBackend(Backend):
 class EchoFrontend:
     """Answers some RPCs; what it saw is kept for assertions.
 
-    A namespace's name in DescribeNamespace chooses what happens: "missing" fails with a detail, "busy" fails twice with
-    UNAVAILABLE, "slow" waits for ever, "broken" has a mistake; any other comes back.
+    A namespace's name (or id) in DescribeNamespace chooses what happens: "missing" fails with a detail, "busy" fails
+    twice with UNAVAILABLE, "slow" waits for ever, "broken" has a mistake, "fail:…" fails with that text; any other
+    comes back.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -80,7 +81,7 @@ class EchoFrontend:
 
     async def _answer(self, method: str, request: Message) -> Message:
         if isinstance(request, DescribeNamespaceRequest):
-            return await self._describe(request.namespace)
+            return await self._describe(request.namespace or request.id)
         if method == "PollWorkflowTaskQueue":
             await self._wait()
             return PollWorkflowTaskQueueResponse()
@@ -100,6 +101,8 @@ class EchoFrontend:
             raise RpcError(Code.UNAVAILABLE, "try again")
         if namespace == "slow":
             await self._wait()
+        if namespace.startswith("fail:"):
+            raise RpcError(Code.FAILED_PRECONDITION, namespace[5:])
         if namespace == "broken":
             raise ZeroDivisionError("secret text")
         reply = DescribeNamespaceResponse()
