@@ -37,17 +37,19 @@ class PostgresBackend(Backend):
         self._db = Database(self._settings)
         self._notices = Notices(self._db)
         queues = Queues()
-        self.store: PostgresStore = PostgresStore(self._db, queues)
-        self.stream: PostgresStream = PostgresStream(self._db, queues, self._notices)
-        self.sub: PostgresSub = PostgresSub(self._db, self._notices)
-        self.search: PostgresSearch = PostgresSearch(self._db, queues)
+        self._stream = PostgresStream(self._db, queues, self._notices)
+        self._sub = PostgresSub(self._db, self._notices)
+        self._store = PostgresStore(self._db, queues)
+        self._store.published = self._stream.wake
+        self._search = PostgresSearch(self._db, queues)
+        self.store, self.stream, self.sub, self.search = self._store, self._stream, self._sub, self._search
         self._sweeper: asyncio.Task[None] | None = None
 
     async def open(self, namespace: str, app_id: str, engine_id: str) -> None:
-        await self.store.init(namespace, app_id)
-        await self.stream.init(namespace, app_id)
-        await self.sub.init(namespace, app_id, engine_id)
-        await self.search.init(namespace, app_id)
+        await self._store.init(namespace, app_id)
+        await self._stream.init(namespace, app_id)
+        await self._sub.init(namespace, app_id, engine_id)
+        await self._search.init(namespace, app_id)
         if self._sweeper is None:
             self._sweeper = asyncio.create_task(self._sweep_for_ever(), name="hotmesh-sweep")
 
@@ -55,8 +57,8 @@ class PostgresBackend(Backend):
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
-        await self.stream.close()
-        await self.sub.close()
+        await self._stream.close()
+        await self._sub.close()
         await self._notices.close()
         await self._db.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from hotmesh_temporal.contracts.errors import InvalidArgument
@@ -40,17 +40,13 @@ class Service:
         decode: Decode = scalar,
         repeatable: bool = False,
         job: str | None = None,
+        after: Callable[[], None] | None = None,
     ) -> T:
         """Run one statement, whose first parameter is the app, or queue it in the transaction."""
-        command = Command(sql, (self._db.app, *args), decode, repeatable, job)
+        command = Command(sql, (self._db.app, *args), decode, repeatable, job, after)
         return await run_or_queue(self._db, transaction, command, placeholder)
 
     def _check_app(self, app_id: str) -> None:
         bound = self._db.names[1]
         if app_id != bound:
             raise InvalidArgument(f"this store serves the app {bound!r}, not {app_id!r}")
-
-
-def columns(pairs: Sequence[tuple[Any, ...]], count: int) -> tuple[list[Any], ...]:
-    """Rows turned into ``count`` parallel lists."""
-    return tuple([row[n] for row in pairs] for n in range(count))

@@ -33,6 +33,19 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 Arguments = dict[str, Any]
 
+_TYPED_GROUPS = {
+    "text": "p_runs p_pointers p_expected p_pointer_runs p_mark_jobs p_mark_guids p_new_streams p_messages p_groups "
+    "p_consumers p_out_streams p_out_messages p_ack_groups p_ack_consumers p_timers p_payloads p_cancelled "
+    "p_docs p_namespaces p_doc_status p_types p_workflow_ids p_run_ids p_task_queues p_fields",
+    "bigint": "p_revisions p_status p_first p_next p_batch_first p_batch_next p_visible p_leases p_out_visible "
+    "p_ack_ids p_fire_at p_start_times p_close_times",
+    "integer": "p_batch_run p_priorities p_out_priorities p_ack_attempts",
+    "bytea": "p_states p_origins p_batch_data p_doc_data",
+    "uuid": "p_new_queues p_queues p_ack_queues",
+}
+_TYPES = {name: kind for kind, names in _TYPED_GROUPS.items() for name in names.split()}
+"""Element type of each array parameter of ``commit_work``."""
+
 
 def commit_arguments(commit: Commit, app: int, queues: Queues) -> Arguments:
     """Parameter name to value for every group that the commit has. Raises `InvalidArgument`, `MessageTooLarge`."""
@@ -58,10 +71,24 @@ def commit_arguments(commit: Commit, app: int, queues: Queues) -> Arguments:
     return arguments
 
 
-@lru_cache(maxsize=256)
-def commit_statement(names: tuple[str, ...]) -> str:
-    """The call with these parameters."""
-    return f"SELECT hotmesh.commit_work({', '.join(f'{name} => ${n}' for n, name in enumerate(names, 1))})"
+def commit_call(arguments: Arguments) -> tuple[str, list[Any]]:
+    """Statement and values. An array of one element is sent as that element: binding arrays is the dearest part."""
+    values: list[Any] = []
+    shape: list[tuple[str, bool]] = []
+    for name, value in arguments.items():
+        alone = name != "p_app" and len(value) == 1
+        values.append(value[0] if alone else value)
+        shape.append((name, alone))
+    return _statement(tuple(shape)), values
+
+
+@lru_cache(maxsize=512)
+def _statement(shape: tuple[tuple[str, bool], ...]) -> str:
+    parts = [
+        f"{name} => ARRAY[${n}::{_TYPES[name]}]" if alone else f"{name} => ${n}"
+        for n, (name, alone) in enumerate(shape, 1)
+    ]
+    return f"SELECT hotmesh.commit_work({', '.join(parts)})"
 
 
 def commit_result(answer: Sequence[Any], commit: Commit) -> CommitResult:

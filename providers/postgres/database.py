@@ -47,6 +47,7 @@ class Command:
 
     ``repeatable``: running it twice is as good as once, so it is sent again when the connection is lost under it.
     ``job``: a job whose row the statement locks; a transaction locks all of them first, in a fixed order.
+    ``after`` is called once the change is committed.
     """
 
     sql: str
@@ -54,6 +55,7 @@ class Command:
     decode: Decode = scalar
     repeatable: bool = False
     job: str | None = None
+    after: Callable[[], None] | None = None
 
 
 class Database:
@@ -116,7 +118,10 @@ class Database:
 
     async def run(self, command: Command) -> Any:
         """Run one command on its own and decode its result."""
-        return command.decode(await self.fetch(command.sql, *command.args, repeatable=command.repeatable))
+        result = command.decode(await self.fetch(command.sql, *command.args, repeatable=command.repeatable))
+        if command.after is not None:
+            command.after()
+        return result
 
     async def read(self, sql: str, *args: Any) -> list[Row]:
         """Rows of a statement that may be run again when the connection is lost under it."""

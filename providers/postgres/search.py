@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from hotmesh_temporal.contracts.errors import InvalidArgument
 from hotmesh_temporal.contracts.search import (
@@ -19,7 +19,7 @@ from hotmesh_temporal.contracts.search import (
 from hotmesh_temporal.contracts.types import Transaction
 
 from .base import Service
-from .commit import commit_statement
+from .commit import commit_call
 from .database import Command, nothing
 from .documents import COLUMNS, SELECTED, document_arguments, document_of
 from .driver import Placeholders
@@ -34,9 +34,9 @@ class PostgresSearch(Service, SearchService):
     """See `SearchService`."""
 
     async def upsert(self, documents: Sequence[SearchDocument], transaction: Transaction | None = None) -> None:
-        arguments = {"p_app": self._db.app, **document_arguments(documents)}
         # The same call as in a commit, with nothing but documents.
-        command = Command(commit_statement(tuple(arguments)), tuple(arguments.values()), nothing, repeatable=True)
+        statement, values = commit_call({"p_app": self._db.app, **document_arguments(documents)})
+        command = Command(statement, tuple(values), nothing, repeatable=True)
         await run_or_queue(self._db, transaction, command, None)
 
     async def delete(self, doc_ids: Sequence[str], transaction: Transaction | None = None) -> int:
@@ -98,5 +98,5 @@ def _group(value: Any, *, is_json: bool) -> Any:
     """The value of a group, as something that can be a key."""
     if not is_json or value is None:
         return value
-    parsed = json.loads(value)
-    return tuple(parsed) if isinstance(parsed, list) else parsed
+    parsed: Any = json.loads(value)
+    return tuple(cast("list[Any]", parsed)) if isinstance(parsed, list) else parsed

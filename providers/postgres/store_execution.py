@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hotmesh_temporal.contracts.commit import (
@@ -20,7 +20,7 @@ from hotmesh_temporal.contracts.execution import ExecutionStore
 from hotmesh_temporal.contracts.types import Transaction
 
 from .base import Service
-from .commit import check_batches, check_size, commit_arguments, commit_result, commit_statement, message_number
+from .commit import check_batches, check_size, commit_arguments, commit_call, commit_result, message_number
 from .database import nothing, scalar
 from .driver import Row
 
@@ -84,7 +84,9 @@ RETURNING fence, expires_at"""
 
 
 class PostgresExecutionStore(Service, ExecutionStore):
-    """See `ExecutionStore`."""
+    """See `ExecutionStore`. Its owner may set ``published``, which is told the streams that a commit published to."""
+
+    published: Callable[[Sequence[str]], None] | None = None
 
     # -- runs -------------------------------------------------------------------------------------------------
 
@@ -95,12 +97,14 @@ class PostgresExecutionStore(Service, ExecutionStore):
         result = commit_result(rows[0][0], commit)
         if "p_new_streams" in arguments:
             self._queues.learn(arguments["p_new_streams"])
+        if self.published is not None:
+            self.published([publish.stream for publish in commit.publishes])
         return result
 
     async def _call_commit(self, arguments: dict[str, Any]) -> list[Row]:
-        statement = commit_statement(tuple(arguments))
+        statement, values = commit_call(arguments)
         try:
-            return await self._db.fetch(statement, *arguments.values())
+            return await self._db.fetch(statement, *values)
         except CurrentRunConflict as conflict:
             # Another commit created the pointer while this one ran; by now it can be read.
             raise CurrentRunConflict(conflict.pointer_id, await self._pointer(conflict.pointer_id)) from conflict

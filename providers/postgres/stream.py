@@ -117,10 +117,6 @@ class PostgresStream(Service, StreamService):
         if lease is not None and visible_at_ms is not None:
             raise InvalidArgument("messages cannot be delayed and leased at once")
 
-        def decode(rows: list[Row]) -> list[str]:
-            self.wake([stream])
-            return [str(number) for number in scalar(rows) or ()]
-
         return await self._write(
             "SELECT hotmesh.publish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) WHERE cardinality($4) > 0",
             self._queue(stream),
@@ -134,7 +130,8 @@ class PostgresStream(Service, StreamService):
             self._channel,
             transaction=transaction,
             placeholder=list[str](),
-            decode=decode,
+            decode=lambda rows: [str(number) for number in scalar(rows) or ()],
+            after=lambda: self.wake([stream]),
         )
 
     async def consume_messages(

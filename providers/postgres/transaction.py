@@ -36,7 +36,11 @@ class PostgresTransaction(Transaction):
         self._done = True
         if not self._commands:
             return []
-        return await self._database.with_connection(self._apply, repeatable=False)
+        results = await self._database.with_connection(self._apply, repeatable=False)
+        for command in self._commands:
+            if command.after is not None:
+                command.after()
+        return results
 
     async def _apply(self, connection: Connection) -> list[Any]:
         async def run_all() -> list[Any]:

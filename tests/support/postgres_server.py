@@ -23,7 +23,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-import asyncpg
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]  the driver ships without types
+
+_driver: Any = asyncpg
 
 T = TypeVar("T")
 
@@ -207,7 +209,7 @@ class PostgresServer:
         ]
         with (self._directory / "log").open("ab") as log:
             # An own session: an interrupt typed at the terminal must not reach the server before the tests end.
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen[bytes](
                 command, cwd=self._directory, stdout=log, stderr=log, start_new_session=True, **_identity()
             )
 
@@ -216,7 +218,7 @@ class PostgresServer:
         while process is not None and process.poll() is None and time.monotonic() < deadline:
             try:
                 run_blocking(_execute(self.dsn(), "SELECT 1"))
-            except (OSError, asyncpg.PostgresError):
+            except (OSError, _driver.PostgresError):
                 time.sleep(0.03)
             else:
                 return True
@@ -235,7 +237,7 @@ class PostgresServer:
 
 
 async def _execute(dsn: str, sql: str) -> None:
-    connection = await asyncpg.connect(dsn, timeout=5, ssl=False)
+    connection = await _driver.connect(dsn, timeout=5, ssl=False)
     try:
         await connection.execute(sql)
     finally:

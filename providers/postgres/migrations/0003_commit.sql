@@ -32,70 +32,25 @@ CREATE FUNCTION hotmesh.commit_work(
 ) RETURNS text[] LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_result text[] := '{ok}';
+    v_failed text[];
     v_jobs bigint[] := '{}';
-    v_held boolean[] := '{}';
     v_job bigint;
     v_id bigint;
-    v_text text;
-    v_row record;
     -- One run alone is checked by its own conditional write; more checks must all come before the first write.
     v_check boolean := p_pointers IS NOT NULL OR p_mark_jobs IS NOT NULL OR cardinality(p_runs) > 1;
 BEGIN
-    -- checks, in the order of the contract
     IF v_check THEN
-        FOR i IN 1 .. coalesce(cardinality(p_runs), 0) LOOP
-            SELECT revision, next_event_id, hotmesh.live(expires_at) AS live INTO v_row
-            FROM hotmesh.jobs WHERE app = p_app AND job_id = p_runs[i] FOR UPDATE;
-            IF coalesce(v_row.live, false) THEN
-                IF p_revisions[i] = 0 OR v_row.revision <> p_revisions[i] OR v_row.next_event_id <> p_first[i] THEN
-                    RETURN ARRAY['revision', p_runs[i]];
-                END IF;
-            ELSIF p_revisions[i] <> 0 OR p_first[i] <> 1 THEN
-                RETURN ARRAY['revision', p_runs[i]];
-            END IF;
-        END LOOP;
-        FOR i IN 1 .. coalesce(cardinality(p_pointers), 0) LOOP
-            SELECT c.run_id INTO v_text FROM hotmesh.current_runs c
-            WHERE c.app = p_app AND c.pointer_id = p_pointers[i] FOR UPDATE;
-            v_held := v_held || FOUND;
-            IF v_text IS DISTINCT FROM p_expected[i] THEN
-                -- A pointer to a run whose time ran out names no run.
-                PERFORM FROM hotmesh.jobs WHERE app = p_app AND job_id = v_text AND NOT hotmesh.live(expires_at);
-                IF NOT FOUND OR p_expected[i] IS NOT NULL THEN
-                    RETURN ARRAY['pointer', p_pointers[i], v_text];
-                END IF;
-            END IF;
-        END LOOP;
-        FOR i IN 1 .. coalesce(cardinality(p_mark_jobs), 0) LOOP
-            PERFORM FROM hotmesh.ledgers
-            WHERE app = p_app AND job_id = p_mark_jobs[i] AND kind = 'g' AND name = p_mark_guids[i];
-            IF FOUND THEN
-                PERFORM hotmesh.purge_if_expired(p_app, p_mark_jobs[i]);
-                PERFORM FROM hotmesh.ledgers
-                WHERE app = p_app AND job_id = p_mark_jobs[i] AND kind = 'g' AND name = p_mark_guids[i];
-                IF FOUND THEN
-                    RETURN ARRAY['mark', p_mark_jobs[i], p_mark_guids[i]];
-                END IF;
-            END IF;
-        END LOOP;
+        v_failed := hotmesh.check_commit(p_app, p_runs, p_revisions, p_first, p_pointers, p_expected, p_mark_jobs,
+            p_mark_guids);
+        IF v_failed IS NOT NULL THEN
+            RETURN v_failed;
+        END IF;
     END IF;
 
-    -- runs
     FOR i IN 1 .. coalesce(cardinality(p_runs), 0) LOOP
         IF p_revisions[i] = 0 THEN
-            IF p_first[i] <> 1 THEN
-                RETURN ARRAY['revision', p_runs[i]];
-            END IF;
-            FOR attempt IN 1 .. 2 LOOP
-                INSERT INTO hotmesh.jobs (app, job_id, status, revision, next_event_id, state)
-                VALUES (p_app, p_runs[i], p_status[i], 1, coalesce(p_next[i], 1), p_states[i])
-                ON CONFLICT DO NOTHING RETURNING id INTO v_job;
-                EXIT WHEN FOUND;
-                PERFORM hotmesh.purge_if_expired(p_app, p_runs[i]);
-            END LOOP;
-            IF v_job IS NOT NULL AND p_origins[i] IS NOT NULL THEN
-                INSERT INTO hotmesh.origins VALUES (v_job, p_origins[i]);
-            END IF;
+            v_job := hotmesh.create_run(p_app, p_runs[i], p_status[i], p_states[i], p_origins[i], p_first[i],
+                p_next[i]);
         ELSE
             UPDATE hotmesh.jobs
             SET status = p_status[i], revision = revision + 1, state = p_states[i],
@@ -112,37 +67,26 @@ BEGIN
         END IF;
         v_jobs := v_jobs || v_job;
     END LOOP;
-    IF p_batch_run IS NOT NULL THEN
-        INSERT INTO hotmesh.events SELECT v_jobs[r], f, n, d
-        FROM unnest(p_batch_run, p_batch_first, p_batch_next, p_batch_data) AS u (r, f, n, d);
-    END IF;
-
-    -- pointers and marks
-    FOR i IN 1 .. coalesce(cardinality(p_pointers), 0) LOOP
-        IF v_held[i] THEN
-            -- Not an update: the row is gone if the run that it named was purged above.
-            INSERT INTO hotmesh.current_runs VALUES (p_app, p_pointers[i], p_pointer_runs[i])
-            ON CONFLICT (app, pointer_id) DO UPDATE SET run_id = excluded.run_id;
-        ELSE
-            INSERT INTO hotmesh.current_runs VALUES (p_app, p_pointers[i], p_pointer_runs[i]) ON CONFLICT DO NOTHING;
-            IF NOT FOUND THEN
-                RAISE EXCEPTION 'a pointer moved on' USING ERRCODE = 'HM002',
-                    DETAIL = to_json(ARRAY[p_pointers[i]])::text;
-            END IF;
-        END IF;
+    FOR i IN 1 .. coalesce(cardinality(p_batch_run), 0) LOOP
+        INSERT INTO hotmesh.events (job, first_id, next_id, data)
+        VALUES (v_jobs[p_batch_run[i]], p_batch_first[i], p_batch_next[i], p_batch_data[i]);
     END LOOP;
+
+    IF p_pointers IS NOT NULL THEN
+        PERFORM hotmesh.point_runs(p_app, p_pointers, p_expected, p_pointer_runs);
+    END IF;
     FOR i IN 1 .. coalesce(cardinality(p_mark_jobs), 0) LOOP
-        INSERT INTO hotmesh.ledgers VALUES (p_app, p_mark_jobs[i], 'g', p_mark_guids[i], 1) ON CONFLICT DO NOTHING;
+        INSERT INTO hotmesh.ledgers (app, job_id, kind, name, value)
+        VALUES (p_app, p_mark_jobs[i], 'g', p_mark_guids[i], 1) ON CONFLICT DO NOTHING;
         IF NOT FOUND THEN
             RAISE EXCEPTION 'a mark exists' USING ERRCODE = 'HM003',
                 DETAIL = to_json(ARRAY[p_mark_jobs[i], p_mark_guids[i]])::text;
         END IF;
     END LOOP;
 
-    -- messages
     IF p_new_queues IS NOT NULL THEN
-        INSERT INTO hotmesh.streams SELECT q, p_app, s FROM unnest(p_new_queues, p_new_streams) AS u (q, s)
-        ON CONFLICT DO NOTHING;
+        INSERT INTO hotmesh.streams (queue, app, stream)
+        SELECT q, p_app, s FROM unnest(p_new_queues, p_new_streams) AS u (q, s) ON CONFLICT DO NOTHING;
     END IF;
     FOR i IN 1 .. coalesce(cardinality(p_queues), 0) LOOP
         IF p_leases[i] IS NULL THEN
@@ -169,7 +113,6 @@ BEGIN
             AND consumer = p_ack_consumers[i] AND attempt = p_ack_attempts[i];
     END LOOP;
 
-    -- timers and search documents
     IF p_cancelled IS NOT NULL AND p_timers IS NOT NULL THEN
         -- Two sorted lists in turn are no fixed order: lock both together first.
         PERFORM FROM hotmesh.timers WHERE app = p_app AND timer_id = ANY (p_cancelled || p_timers)
@@ -189,6 +132,88 @@ BEGIN
             p_task_queues, p_start_times, p_close_times, p_fields, p_doc_data);
     END IF;
     RETURN v_result;
+END $$;
+
+-- The checks of a commit, in the order of the contract. Locks the rows that exist. NULL: all hold.
+CREATE FUNCTION hotmesh.check_commit(
+    p_app integer, p_runs text[], p_revisions bigint[], p_first bigint[], p_pointers text[], p_expected text[],
+    p_mark_jobs text[], p_mark_guids text[]
+) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+    v_row record;
+    v_current text;
+BEGIN
+    FOR i IN 1 .. coalesce(cardinality(p_runs), 0) LOOP
+        SELECT revision, next_event_id, hotmesh.live(expires_at) AS live INTO v_row
+        FROM hotmesh.jobs WHERE app = p_app AND job_id = p_runs[i] FOR UPDATE;
+        IF coalesce(v_row.live, false) THEN
+            IF p_revisions[i] = 0 OR v_row.revision <> p_revisions[i] OR v_row.next_event_id <> p_first[i] THEN
+                RETURN ARRAY['revision', p_runs[i]];
+            END IF;
+        ELSIF p_revisions[i] <> 0 OR p_first[i] <> 1 THEN
+            RETURN ARRAY['revision', p_runs[i]];
+        END IF;
+    END LOOP;
+    FOR i IN 1 .. coalesce(cardinality(p_pointers), 0) LOOP
+        SELECT c.run_id INTO v_current FROM hotmesh.current_runs c
+        WHERE c.app = p_app AND c.pointer_id = p_pointers[i] FOR UPDATE;
+        IF v_current IS DISTINCT FROM p_expected[i] THEN
+            -- A pointer to a run whose time ran out names no run.
+            PERFORM FROM hotmesh.jobs WHERE app = p_app AND job_id = v_current AND NOT hotmesh.live(expires_at);
+            IF NOT FOUND OR p_expected[i] IS NOT NULL THEN
+                RETURN ARRAY['pointer', p_pointers[i], v_current];
+            END IF;
+            DELETE FROM hotmesh.current_runs WHERE app = p_app AND pointer_id = p_pointers[i];
+        END IF;
+    END LOOP;
+    FOR i IN 1 .. coalesce(cardinality(p_mark_jobs), 0) LOOP
+        PERFORM FROM hotmesh.ledgers l LEFT JOIN hotmesh.jobs j ON j.app = l.app AND j.job_id = l.job_id
+        WHERE l.app = p_app AND l.job_id = p_mark_jobs[i] AND l.kind = 'g' AND l.name = p_mark_guids[i]
+            AND hotmesh.live(j.expires_at);
+        IF FOUND THEN
+            RETURN ARRAY['mark', p_mark_jobs[i], p_mark_guids[i]];
+        END IF;
+        PERFORM hotmesh.purge_if_expired(p_app, p_mark_jobs[i]);
+    END LOOP;
+    RETURN NULL;
+END $$;
+
+-- Inserts a run at revision 1 and returns its row id; NULL if the job exists or its history would not begin at 1.
+CREATE FUNCTION hotmesh.create_run(
+    p_app integer, p_run text, p_status bigint, p_state bytea, p_origin bytea, p_first bigint, p_next bigint
+) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    v_job bigint;
+BEGIN
+    IF p_first <> 1 THEN
+        RETURN NULL;
+    END IF;
+    FOR attempt IN 1 .. 2 LOOP
+        INSERT INTO hotmesh.jobs (app, job_id, status, revision, next_event_id, state)
+        VALUES (p_app, p_run, p_status, 1, coalesce(p_next, 1), p_state)
+        ON CONFLICT DO NOTHING RETURNING id INTO v_job;
+        EXIT WHEN FOUND;
+        PERFORM hotmesh.purge_if_expired(p_app, p_run);
+    END LOOP;
+    IF v_job IS NOT NULL AND p_origin IS NOT NULL THEN
+        INSERT INTO hotmesh.origins (job, data) VALUES (v_job, p_origin);
+    END IF;
+    RETURN v_job;
+END $$;
+
+-- Writes pointers that `check_commit` found to be as expected; one that another commit created meanwhile raises HM002.
+CREATE FUNCTION hotmesh.point_runs(p_app integer, p_pointers text[], p_expected text[], p_runs text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1 .. cardinality(p_pointers) LOOP
+        -- The row of an expected run is locked, or gone because that run was purged in this commit.
+        INSERT INTO hotmesh.current_runs AS c (app, pointer_id, run_id) VALUES (p_app, p_pointers[i], p_runs[i])
+        ON CONFLICT (app, pointer_id) DO UPDATE SET run_id = excluded.run_id WHERE c.run_id = p_expected[i];
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'a pointer moved on' USING ERRCODE = 'HM002',
+                DETAIL = to_json(ARRAY[p_pointers[i]])::text;
+        END IF;
+    END LOOP;
 END $$;
 
 -- Inserts documents or replaces them whole. Parallel arrays, sorted by id, no id twice.
