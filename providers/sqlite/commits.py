@@ -1,4 +1,4 @@
-"""The engine's unit of work: a whole `Commit`, checked and applied inside of one savepoint."""
+"""The engine's unit of work, step by step: a whole `Commit`, checked and applied inside of one savepoint."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ def check_commit(commit: Commit) -> None:
         messages.check_message(publish.message)
     for publish in commit.publishes:
         messages.check_delivery(_delivery(publish))
+    for write in commit.runs:
+        runs.check_batches(write.batches)
 
 
 def apply_commit(session: Session, scope: int, commit: Commit) -> CommitResult:

@@ -16,7 +16,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar, cast
@@ -46,15 +46,35 @@ class DatabaseOptions:
 class Session:
     """What a unit of work runs on: ``execute``, and the streams that it made deliverable messages for."""
 
-    __slots__ = ("connection", "execute", "published")
+    __slots__ = ("_last_id", "connection", "execute", "published")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self.execute = connection.execute
         self.published: set[tuple[int, str]] = set()
+        self._last_id = 0
+
+    def next_id(self) -> int:
+        """Microseconds since the epoch, made greater than all that this session gave before."""
+        self._last_id = max(self._last_id + 1, time.time_ns() // 1000)
+        return self._last_id
 
 
 Work = Callable[[Session], T]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement(Generic[T]):
+    """Work that is one SQL statement, with the result that it has if it succeeds."""
+
+    sql: str
+    parameters: Mapping[str, Any]
+    result: T
+
+
+Shortcut = Callable[[Session], "Statement[T] | None"]
+"""Makes the statement for some work, or None if it cannot be one. The statement fails with an integrity error, and then
+has changed nothing, where the work itself has to find out what to do."""
 
 
 @dataclass(slots=True, eq=False)
@@ -62,6 +82,7 @@ class _Unit(Generic[T]):
     work: Work[T]
     future: asyncio.Future[T]
     abandoned: Callable[[T], None] | None = None
+    shortcut: Shortcut[T] | None = None
     result: T | None = None
     error: BaseException | None = None
 
@@ -81,7 +102,7 @@ class Database:
     """One open SQLite database. Lives on the event loop that opened it; `write`, `read` and `scan` run work on it.
 
     ``on_published`` is called on that loop with the streams of each commit; ``sweep`` is run about once a minute on the
-    writer, after other work, and returns True if it has more to do.
+    writer, after other work, and returns True if it has more to do. ``database_id`` is unique among databases.
     """
 
     def __init__(self, options: DatabaseOptions) -> None:
@@ -92,6 +113,7 @@ class Database:
         self._writer = _Lane("writer")
         self._reader = _Lane("reader")
         self._scanner = _Lane("scanner")
+        self.database_id = ""
         self._next_sweep = 0.0
         self._closed = False
 
@@ -120,13 +142,15 @@ class Database:
         for lane in (self._scanner, self._reader, self._writer):
             await self._stop(lane)
 
-    async def write(self, work: Work[T], abandoned: Callable[[T], None] | None = None) -> T:
-        """Run ``work`` in a transaction of its own and return its result after the commit.
+    async def write(
+        self, work: Work[T], abandoned: Callable[[T], None] | None = None, shortcut: Shortcut[T] | None = None
+    ) -> T:
+        """Run ``work``, or its ``shortcut``, in a transaction of its own and return its result after the commit.
 
         A caller that is cancelled before the work began leaves no trace; after that the work is committed and
         ``abandoned`` is called with its result on the event loop.
         """
-        return await self._submit(self._writer, work, abandoned)
+        return await self._submit(self._writer, work, abandoned, shortcut)
 
     def post(self, work: Work[Any]) -> None:
         """Hand in work whose result nobody waits for. Ignored when the database is closed."""
@@ -146,13 +170,19 @@ class Database:
         """As `read`, in one snapshot, and for work that may take long: it does not delay lookups."""
         return await self._submit(await self._read_lane(self._scanner), work)
 
-    async def _submit(self, lane: _Lane, work: Work[T], abandoned: Callable[[T], None] | None = None) -> T:
+    async def _submit(
+        self,
+        lane: _Lane,
+        work: Work[T],
+        abandoned: Callable[[T], None] | None = None,
+        shortcut: Shortcut[T] | None = None,
+    ) -> T:
         if self._loop is None:
             raise NotInitialized("the SQLite database is not open: call open first")
         if self._closed:
             raise Unavailable("the SQLite database was closed")
         future: asyncio.Future[T] = self._loop.create_future()
-        unit = _Unit(work, future, abandoned)
+        unit = _Unit(work, future, abandoned, shortcut)
         lane.queue.put(unit)
         try:
             return await future
@@ -230,6 +260,8 @@ class Database:
             options.path, synchronous=options.synchronous, timeout=options.busy_timeout
         )
         prepare(connection, options.path, options.busy_timeout)
+        query = "SELECT value FROM hm_meta WHERE name = 'database_id'"
+        self.database_id = retry_busy(lambda: connection.execute(query).fetchone()[0], options.busy_timeout)
         return Session(connection)
 
     def _open_reader(self, lane: _Lane) -> Session:
@@ -266,10 +298,12 @@ class Database:
     def _commit_group(self, units: list[_Unit[Any]], session: Session) -> set[tuple[int, str]]:
         session.published = set()
         try:
-            retry_busy(lambda: session.execute("BEGIN IMMEDIATE"), self.options.busy_timeout)
-            for unit in units:
-                _run_in_savepoint(unit, session)
-            session.execute("COMMIT")
+            if len(units) > 1 or not self._commit_alone(units[0], session):
+                retry_busy(lambda: session.execute("BEGIN IMMEDIATE"), self.options.busy_timeout)
+                for unit in units:
+                    if not _run_shortcut(unit, session):
+                        _run_in_savepoint(unit, session)
+                session.execute("COMMIT")
         except BaseException as error:
             self._fail_group(units, session, error)
             return set()
@@ -277,6 +311,12 @@ class Database:
             if unit.error is not None:
                 unit.error = to_contract_error(unit.error, self.options.path)
         return session.published
+
+    def _commit_alone(self, unit: _Unit[Any], session: Session) -> bool:
+        """A statement outside of a transaction commits itself. False if the unit is not one, or it failed."""
+        done = retry_busy(lambda: _run_shortcut(unit, session), self.options.busy_timeout)
+        unit.shortcut = None
+        return done
 
     def _fail_group(self, units: list[_Unit[Any]], session: Session, error: BaseException) -> None:
         with contextlib.suppress(sqlite3.Error):
@@ -338,6 +378,24 @@ def _in_snapshot(work: Work[T], session: Session) -> T:
     finally:
         if session.connection.in_transaction:
             session.execute("COMMIT")
+
+
+def _run_shortcut(unit: _Unit[Any], session: Session) -> bool:
+    """Run a unit as one statement. False if that is not possible; nothing is changed then."""
+    if unit.shortcut is None:
+        return False
+    try:
+        statement = unit.shortcut(session)
+        if statement is not None:
+            session.execute(statement.sql, statement.parameters)
+            unit.result = statement.result
+            return True
+    except sqlite3.OperationalError:
+        raise
+    except Exception:
+        # Whatever is wrong, the work itself finds it again, and how to name it.
+        return False
+    return False
 
 
 def _run_in_savepoint(unit: _Unit[Any], session: Session) -> None:

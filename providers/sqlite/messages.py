@@ -79,22 +79,29 @@ class Delivery(NamedTuple):
 
 _INSERT = """
 INSERT INTO hm_messages
-    (stream_key, available_at, priority, attempt, created_at, delivered_at, consumer_group, consumer, data)
-SELECT stream_key, ?, ?, ?, ?, ?, ?, ?, ? FROM hm_streams WHERE scope = ? AND name = ?
+    (message_id, stream_key, available_at, priority, attempt, created_at, delivered_at, consumer_group, consumer, data)
+SELECT max(?, coalesce((SELECT max(message_id) + 1 FROM hm_messages), 0)), stream_key, ?, ?, ?, ?, ?, ?, ?, ?
+FROM hm_streams WHERE scope = ? AND name = ?
 """
+
+State = tuple[int, int, int, int, "int | None", "str | None", "str | None"]
+
+
+def initial_state(delivery: Delivery, now: int) -> State:
+    """``available_at``, priority, attempt, ``created_at``, ``delivered_at``, group and consumer of a new message."""
+    lease = delivery.lease
+    if lease is not None:
+        return now + max(lease.lease_ms, 0), delivery.priority, 1, now, now, lease.group, lease.consumer
+    visible_at = delivery.visible_at_ms
+    available_at = visible_at if visible_at is not None and visible_at > now else 0
+    return available_at, delivery.priority, 0, now, None, None, None
 
 
 def publish(session: Session, scope: int, stream: str, message: str, delivery: Delivery, now: int) -> str:
     """Append one message and return its id."""
-    lease = delivery.lease
-    if lease is None:
-        visible_at = delivery.visible_at_ms
-        available_at = visible_at if visible_at is not None and visible_at > now else 0
-        state = (available_at, delivery.priority, 0, now, None, None, None)
+    if delivery.lease is None:
         session.published.add((scope, stream))
-    else:
-        state = (now + max(lease.lease_ms, 0), delivery.priority, 1, now, now, lease.group, lease.consumer)
-    values = (*state, message, scope, stream)
+    values = (session.next_id(), *initial_state(delivery, now), message, scope, stream)
     cursor = session.execute(_INSERT, values)
     if cursor.rowcount == 0:
         ensure_stream(session, scope, stream)

@@ -64,14 +64,14 @@ FieldRow = tuple[str, int, str, Any]
 
 def write_document(session: Session, scope: int, document: SearchDocument) -> None:
     """Add or replace one document."""
-    columns = _column_values(document.fields)
+    columns = column_values(document.fields)
     space = ensure_space(session, scope, document.namespace)
     doc_key = _update(session, scope, space, document, columns)
     is_new = doc_key is None
     if doc_key is None:
         values = (scope, document.doc_id, space, document.data, *(columns.get(name, ABSENT) for name in _NAMES))
         doc_key = cast("int", session.execute(_UPSERT, values).fetchone()[0])
-    _write_fields(session, doc_key, _field_rows(document.fields), is_new=is_new)
+    _write_fields(session, doc_key, field_rows(document.fields), is_new=is_new)
 
 
 def _update(
@@ -83,7 +83,8 @@ def _update(
     return None if row is None else row[0]
 
 
-def _column_values(fields: Mapping[str, SearchValue]) -> dict[str, str | int | float]:
+def column_values(fields: Mapping[str, SearchValue]) -> dict[str, str | int | float]:
+    """The fields that have columns. Raises `InvalidArgument` for a value that a column cannot hold."""
     values: dict[str, str | int | float] = {}
     for name in _NAMES:
         if name in fields:
@@ -94,7 +95,8 @@ def _column_values(fields: Mapping[str, SearchValue]) -> dict[str, str | int | f
     return values
 
 
-def _field_rows(fields: Mapping[str, SearchValue]) -> list[FieldRow]:
+def field_rows(fields: Mapping[str, SearchValue]) -> list[FieldRow]:
+    """The rows of all other fields."""
     rows: list[FieldRow] = []
     for name, value in fields.items():
         if name in COLUMNS:

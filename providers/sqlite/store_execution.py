@@ -24,6 +24,7 @@ from .commits import apply_commit, check_commit
 from .database import Session
 from .jobs import find_job
 from .messages import check_message
+from .one_statement import commit_statement
 from .service import Service
 from .transaction import join
 
@@ -37,7 +38,11 @@ class ExecutionGroup(Service, ExecutionStore):
         """See the contract."""
         scope = self._scope
         check_commit(commit)
-        return await self._database.write(lambda session: apply_commit(session, scope, commit))
+        database_id = self._database.database_id
+        return await self._database.write(
+            lambda session: apply_commit(session, scope, commit),
+            shortcut=lambda session: commit_statement(session, scope, database_id, commit),
+        )
 
     async def load_run(self, job_id: str, known_revision: int = 0) -> RunRecord | None:
         """See the contract."""

@@ -94,9 +94,9 @@ CREATE TABLE hm_stream_groups (
 
 -- available_at 0: ready. Above 0: delayed until then, or delivered (consumer is set) and leased until then.
 -- NULL: a dead letter.
--- AUTOINCREMENT: an id is never used twice, so a late ack cannot hit a newer message.
+-- Ids are microseconds since the epoch, made greater than those before: order of publication, and never used twice.
 CREATE TABLE hm_messages (
-    message_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    message_id INTEGER PRIMARY KEY,
     stream_key INTEGER NOT NULL,
     available_at INTEGER,
     priority INTEGER NOT NULL,
@@ -128,6 +128,7 @@ CREATE TABLE hm_timers (
 ) WITHOUT ROWID;
 CREATE INDEX hm_timers_due ON hm_timers (scope, due_at, claimed);
 
+-- Brokers drop what has an id that they know, so AUTOINCREMENT makes sure that none is ever used twice.
 CREATE TABLE hm_outbox (
     entry_id INTEGER PRIMARY KEY AUTOINCREMENT,
     scope INTEGER NOT NULL,
@@ -335,3 +336,204 @@ CREATE TABLE hm_search_fields (
     PRIMARY KEY (doc_key, field, position)
 ) WITHOUT ROWID;
 CREATE INDEX hm_search_fields_value ON hm_search_fields (field, value);
+
+-- Commits ----------------------------------------------------------------------------------------------------------
+-- A whole commit as one INSERT: commits.py says when this is used and why. Whatever is not as usual (a lost race, a
+-- used mark, a stream or row that does not exist yet) fails the statement, which then has changed nothing; the caller
+-- does the same step by step and finds out. A commit without a run has expected_revision NULL.
+-- One trigger for each part, as what is absent costs nothing then. SQLite runs the one made last first; marks need
+-- their run to be there.
+CREATE VIEW hm_commits AS SELECT
+    NULL AS scope, NULL AS now,
+    NULL AS job_id, NULL AS expected_revision, NULL AS status, NULL AS state, NULL AS origin,
+    NULL AS first_event_id, NULL AS next_event_id, NULL AS events,
+    NULL AS pointer_id, NULL AS pointer_expected, NULL AS pointer_run,
+    NULL AS marks,            -- [[job id, guid]]
+    -- one message without JSON, which costs less; publishes are two and more
+    NULL AS message_id, NULL AS stream, NULL AS available_at, NULL AS priority, NULL AS attempt, NULL AS delivered_at,
+    NULL AS consumer_group, NULL AS consumer, NULL AS message,
+    -- [[message id, stream, available at, priority, attempt, delivered at, group, consumer, data]]
+    NULL AS publishes,
+    NULL AS oldest_message,   -- a message id that is too low: the clock was set back
+    NULL AS outbox,           -- [[entry id, stream, message, visible at, priority]]
+    -- one ack without JSON; acks are two and more
+    NULL AS ack_id, NULL AS ack_consumer, NULL AS ack_attempt, NULL AS ack_group, NULL AS ack_stream,
+    NULL AS acks,             -- [[message id, consumer, attempt, group, stream]]
+    NULL AS cancels,          -- [timer id]
+    NULL AS timers,           -- [[timer id, fire at, fence, payload]]
+    NULL AS doc_id, NULL AS doc_namespace, NULL AS doc_data,
+    NULL AS doc_columns,      -- [value or null of each column, from workflow_id to root_run_id]
+    NULL AS doc_fields;       -- [[field, position, kind, value]], null if there are none
+
+CREATE TRIGGER hm_commits_marks INSTEAD OF INSERT ON hm_commits WHEN NEW.marks IS NOT NULL BEGIN
+    INSERT INTO hm_marks (job_key, guid, value)
+    SELECT (SELECT job_key FROM hm_jobs WHERE scope = NEW.scope AND job_id = json_extract(mark.value, '$[0]')
+            AND (expires_at IS NULL OR expires_at > NEW.now)),
+        json_extract(mark.value, '$[1]'), 1
+    FROM json_each(NEW.marks) mark;
+END;
+
+CREATE TRIGGER hm_commits_fields INSTEAD OF INSERT ON hm_commits WHEN NEW.doc_id IS NOT NULL BEGIN
+    DELETE FROM hm_search_fields WHERE doc_key = (
+        SELECT doc_key FROM hm_search_documents WHERE scope = NEW.scope AND doc_id = NEW.doc_id);
+    INSERT INTO hm_search_fields (doc_key, field, position, kind, value)
+    SELECT (SELECT doc_key FROM hm_search_documents WHERE scope = NEW.scope AND doc_id = NEW.doc_id),
+        json_extract(field.value, '$[0]'), json_extract(field.value, '$[1]'), json_extract(field.value, '$[2]'),
+        json_extract(field.value, '$[3]')
+    FROM json_each(NEW.doc_fields) field;
+END;
+
+CREATE TRIGGER hm_commits_document INSTEAD OF INSERT ON hm_commits WHEN NEW.doc_id IS NOT NULL BEGIN
+    UPDATE hm_search_documents SET data = NEW.doc_data,
+        run_id = coalesce(json_extract(NEW.doc_columns, '$[1]'), x''),
+        status = coalesce(json_extract(NEW.doc_columns, '$[3]'), x''),
+        close_time = coalesce(json_extract(NEW.doc_columns, '$[6]'), x''),
+        execution_time = coalesce(json_extract(NEW.doc_columns, '$[7]'), x''),
+        execution_duration = coalesce(json_extract(NEW.doc_columns, '$[8]'), x''),
+        history_length = coalesce(json_extract(NEW.doc_columns, '$[9]'), x''),
+        history_size = coalesce(json_extract(NEW.doc_columns, '$[10]'), x''),
+        transitions = coalesce(json_extract(NEW.doc_columns, '$[11]'), x''),
+        parent_workflow_id = coalesce(json_extract(NEW.doc_columns, '$[12]'), x''),
+        parent_run_id = coalesce(json_extract(NEW.doc_columns, '$[13]'), x''),
+        root_workflow_id = coalesce(json_extract(NEW.doc_columns, '$[14]'), x''),
+        root_run_id = coalesce(json_extract(NEW.doc_columns, '$[15]'), x'')
+    WHERE scope = NEW.scope AND doc_id = NEW.doc_id
+        AND space = (SELECT space FROM hm_search_spaces WHERE scope = NEW.scope AND namespace = NEW.doc_namespace)
+        AND workflow_id = coalesce(json_extract(NEW.doc_columns, '$[0]'), x'')
+        AND workflow_type = coalesce(json_extract(NEW.doc_columns, '$[2]'), x'')
+        AND task_queue = coalesce(json_extract(NEW.doc_columns, '$[4]'), x'')
+        AND start_time = coalesce(json_extract(NEW.doc_columns, '$[5]'), x'');
+    -- A document that is there but was not updated fails the uniqueness of its id here.
+    INSERT INTO hm_search_documents (scope, doc_id, space, data, expires_at,
+        workflow_id, run_id, workflow_type, status, task_queue, start_time,
+        close_time, execution_time, execution_duration, history_length, history_size, transitions,
+        parent_workflow_id, parent_run_id, root_workflow_id, root_run_id)
+    SELECT NEW.scope, NEW.doc_id,
+        (SELECT space FROM hm_search_spaces WHERE scope = NEW.scope AND namespace = NEW.doc_namespace), NEW.doc_data,
+        (SELECT expires_at FROM hm_jobs WHERE scope = NEW.scope AND job_id = NEW.doc_id),
+        coalesce(json_extract(NEW.doc_columns, '$[0]'), x''),
+        coalesce(json_extract(NEW.doc_columns, '$[1]'), x''),
+        coalesce(json_extract(NEW.doc_columns, '$[2]'), x''),
+        coalesce(json_extract(NEW.doc_columns, '$[3]'), x''),
+        coalesce(json_extract(NEW.doc_columns, '$[4]'), x''),
+        coalesce(json_extract(NEW.doc_columns, '$[5]'), x''),
+        coalesce(json_extract(NEW.doc_columns, '$[6]'), x''),
+        coalesce(json_extract(NEW.doc_columns, '$[7]'), x''),
+        coalesce(json_extract(NEW.doc_columns, '$[8]'), x''),
+        coalesce(json_extract(NEW.doc_columns, '$[9]'), x''),
+        coalesce(json_extract(NEW.doc_columns, '$[10]'), x''),
+        coalesce(json_extract(NEW.doc_columns, '$[11]'), x''),
+        coalesce(json_extract(NEW.doc_columns, '$[12]'), x''),
+        coalesce(json_extract(NEW.doc_columns, '$[13]'), x''),
+        coalesce(json_extract(NEW.doc_columns, '$[14]'), x''),
+        coalesce(json_extract(NEW.doc_columns, '$[15]'), x'')
+    WHERE changes() = 0;
+END;
+
+CREATE TRIGGER hm_commits_timers INSTEAD OF INSERT ON hm_commits WHEN NEW.timers IS NOT NULL BEGIN
+    INSERT INTO hm_timers (scope, timer_id, fire_at, due_at, fence, payload)
+    SELECT NEW.scope, json_extract(timer.value, '$[0]'), json_extract(timer.value, '$[1]'),
+        json_extract(timer.value, '$[1]'), json_extract(timer.value, '$[2]'), json_extract(timer.value, '$[3]')
+    FROM json_each(NEW.timers) timer WHERE true
+    ON CONFLICT (scope, timer_id) DO UPDATE SET fire_at = excluded.fire_at, due_at = excluded.due_at, claimed = 0,
+        fence = excluded.fence, payload = excluded.payload;
+END;
+
+CREATE TRIGGER hm_commits_cancels INSTEAD OF INSERT ON hm_commits WHEN NEW.cancels IS NOT NULL BEGIN
+    DELETE FROM hm_timers
+    WHERE scope = NEW.scope AND timer_id IN (SELECT value FROM json_each(NEW.cancels));
+END;
+
+CREATE TRIGGER hm_commits_acks INSTEAD OF INSERT ON hm_commits WHEN NEW.acks IS NOT NULL BEGIN
+    DELETE FROM hm_messages WHERE message_id IN (
+        SELECT held.message_id FROM json_each(NEW.acks) ack CROSS JOIN hm_messages held
+        WHERE held.message_id = json_extract(ack.value, '$[0]') AND held.consumer = json_extract(ack.value, '$[1]')
+            AND held.attempt = json_extract(ack.value, '$[2]') AND held.consumer_group = json_extract(ack.value, '$[3]')
+            AND held.stream_key = (
+                SELECT stream_key FROM hm_streams WHERE scope = NEW.scope AND name = json_extract(ack.value, '$[4]')));
+END;
+
+CREATE TRIGGER hm_commits_ack INSTEAD OF INSERT ON hm_commits WHEN NEW.ack_id IS NOT NULL BEGIN
+    DELETE FROM hm_messages
+    WHERE message_id = NEW.ack_id AND consumer = NEW.ack_consumer AND attempt = NEW.ack_attempt
+        AND consumer_group = NEW.ack_group
+        AND stream_key = (SELECT stream_key FROM hm_streams WHERE scope = NEW.scope AND name = NEW.ack_stream);
+END;
+
+CREATE TRIGGER hm_commits_outbox INSTEAD OF INSERT ON hm_commits WHEN NEW.outbox IS NOT NULL BEGIN
+    SELECT RAISE(ABORT, 'unusual')
+    WHERE json_extract(NEW.outbox, '$[0][0]') <= (SELECT seq FROM sqlite_sequence WHERE name = 'hm_outbox');
+    INSERT INTO hm_outbox (entry_id, scope, stream, message, visible_at, priority)
+    SELECT json_extract(entry.value, '$[0]'), NEW.scope, json_extract(entry.value, '$[1]'),
+        json_extract(entry.value, '$[2]'), json_extract(entry.value, '$[3]'), json_extract(entry.value, '$[4]')
+    FROM json_each(NEW.outbox) entry;
+END;
+
+CREATE TRIGGER hm_commits_publishes INSTEAD OF INSERT ON hm_commits WHEN NEW.publishes IS NOT NULL BEGIN
+    SELECT RAISE(ABORT, 'unusual')
+    WHERE NEW.oldest_message < (SELECT max(message_id) FROM hm_messages);
+    INSERT INTO hm_messages
+        (message_id, stream_key, available_at, priority, attempt, created_at,
+        delivered_at, consumer_group, consumer, data)
+    SELECT json_extract(message.value, '$[0]'),
+        (SELECT stream_key FROM hm_streams WHERE scope = NEW.scope AND name = json_extract(message.value, '$[1]')),
+        json_extract(message.value, '$[2]'), json_extract(message.value, '$[3]'), json_extract(message.value, '$[4]'),
+        NEW.now, json_extract(message.value, '$[5]'), json_extract(message.value, '$[6]'),
+        json_extract(message.value, '$[7]'), json_extract(message.value, '$[8]')
+    FROM json_each(NEW.publishes) message;
+END;
+
+CREATE TRIGGER hm_commits_publish INSTEAD OF INSERT ON hm_commits WHEN NEW.message_id IS NOT NULL BEGIN
+    SELECT RAISE(ABORT, 'unusual')
+    WHERE NEW.oldest_message < (SELECT max(message_id) FROM hm_messages);
+    INSERT INTO hm_messages
+        (message_id, stream_key, available_at, priority, attempt, created_at,
+        delivered_at, consumer_group, consumer, data)
+    VALUES (NEW.message_id, (SELECT stream_key FROM hm_streams WHERE scope = NEW.scope AND name = NEW.stream),
+        NEW.available_at, NEW.priority, NEW.attempt, NEW.now,
+        NEW.delivered_at, NEW.consumer_group, NEW.consumer, NEW.message);
+END;
+
+CREATE TRIGGER hm_commits_first_pointer INSTEAD OF INSERT ON hm_commits
+    WHEN NEW.pointer_id IS NOT NULL AND NEW.pointer_expected IS NULL BEGIN
+    INSERT INTO hm_current_runs (scope, pointer_id, run_id) VALUES (NEW.scope, NEW.pointer_id, NEW.pointer_run);
+END;
+
+CREATE TRIGGER hm_commits_next_pointer INSTEAD OF INSERT ON hm_commits WHEN NEW.pointer_expected IS NOT NULL BEGIN
+    UPDATE hm_current_runs SET run_id = NEW.pointer_run
+    WHERE scope = NEW.scope AND pointer_id = NEW.pointer_id AND run_id = NEW.pointer_expected;
+    SELECT RAISE(ABORT, 'unusual') WHERE changes() = 0;
+END;
+
+CREATE TRIGGER hm_commits_run_only INSTEAD OF INSERT ON hm_commits
+    WHEN NEW.expected_revision > 0 AND NEW.events IS NULL BEGIN
+    UPDATE hm_jobs SET revision = revision + 1, status = NEW.status, state = NEW.state
+    WHERE scope = NEW.scope AND job_id = NEW.job_id AND revision = NEW.expected_revision
+        AND status IS NOT NULL AND (expires_at IS NULL OR expires_at > NEW.now);
+    SELECT RAISE(ABORT, 'unusual') WHERE changes() = 0;
+END;
+
+CREATE TRIGGER hm_commits_run INSTEAD OF INSERT ON hm_commits
+    WHEN NEW.expected_revision > 0 AND NEW.events IS NOT NULL BEGIN
+    UPDATE hm_jobs SET revision = revision + 1, status = NEW.status, state = NEW.state,
+        next_event_id = NEW.next_event_id
+    WHERE scope = NEW.scope AND job_id = NEW.job_id AND revision = NEW.expected_revision
+        AND status IS NOT NULL AND (expires_at IS NULL OR expires_at > NEW.now)
+        AND next_event_id = NEW.first_event_id;
+    SELECT RAISE(ABORT, 'unusual') WHERE changes() = 0;
+    INSERT INTO hm_history (batch_key, next_event_id, data)
+    SELECT job_key << 24 | NEW.first_event_id, NEW.next_event_id, NEW.events FROM hm_jobs
+    WHERE scope = NEW.scope AND job_id = NEW.job_id;
+END;
+
+CREATE TRIGGER hm_commits_new_run INSTEAD OF INSERT ON hm_commits WHEN NEW.expected_revision = 0 BEGIN
+    INSERT INTO hm_jobs (scope, job_id, status, revision, next_event_id, state)
+    VALUES (NEW.scope, NEW.job_id, NEW.status, 1, coalesce(NEW.next_event_id, 1), NEW.state);
+    SELECT RAISE(ABORT, 'unusual') WHERE NEW.first_event_id <> 1;
+    INSERT INTO hm_history (batch_key, next_event_id, data)
+    SELECT job_key << 24 | NEW.first_event_id, NEW.next_event_id, NEW.events FROM hm_jobs
+    WHERE NEW.events IS NOT NULL AND scope = NEW.scope AND job_id = NEW.job_id;
+    INSERT INTO hm_job_origins (job_key, origin)
+    SELECT job_key, NEW.origin FROM hm_jobs
+    WHERE NEW.origin IS NOT NULL AND scope = NEW.scope AND job_id = NEW.job_id;
+END;
