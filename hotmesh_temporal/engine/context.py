@@ -1,4 +1,7 @@
-"""All that a decision may know beside the run: the time, new ids, limits. Given by the runtime, so that the engine has no clock."""
+"""All that a decision may know beside the run: the time, new ids, limits.
+
+The runtime gives it, so that the engine has no clock.
+"""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Opening:
     request_id: str = ""
     wait: int = 0
     user_metadata: UserMetadata | None = None
-    links: list[Link] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list[Link])
 
 
 def open_run(ctx: Context, opening: Opening) -> Turn:
@@ -121,7 +121,7 @@ def _replace(attributes: WorkflowExecutionStartedEventAttributes, how: Continuat
         attributes.last_completion_result.CopyFrom(how.last_result)
     if how.initiator == ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW:
         for name, value in (("input", how.input), ("header", how.header), ("retry_policy", how.retry_policy)):
-            attributes.ClearField(name)
+            attributes.ClearField(name)  # type: ignore[arg-type]  # the names above are fields
             if value is not None:
                 getattr(attributes, name).CopyFrom(value)
     if how.workflow_type:
@@ -138,7 +138,7 @@ def _carry_over(attributes: WorkflowExecutionStartedEventAttributes, turn: Turn)
     """Memo and search attributes as they are now, and the reset points of the runs so far."""
     state = turn.state
     for name, data in (("memo", state.memo), ("search_attributes", state.search_attributes)):
-        attributes.ClearField(name)
+        attributes.ClearField(name)  # type: ignore[arg-type]  # the names above are fields
         if data:
             getattr(attributes, name).ParseFromString(data)
     points = ResetPoints.FromString(state.reset_points)

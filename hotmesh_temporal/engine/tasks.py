@@ -27,7 +27,7 @@ class Answered:
     """What the answer of a worker leads to for that same worker: its next task, activities to run at once."""
 
     next_task: WorkflowTask | None = None
-    eager: list[Activity] = field(default_factory=list)
+    eager: list[Activity] = field(default_factory=list[Activity])
 
 
 def take_workflow_task(

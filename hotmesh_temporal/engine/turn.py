@@ -30,8 +30,8 @@ class Turn:
     ctx: Context
     state: ExecutionState
     origin: HistoryEvent
-    events: list[HistoryEvent] = field(default_factory=list)
-    dispatches: list[TaskDispatch] = field(default_factory=list)
+    events: list[HistoryEvent] = field(default_factory=list[HistoryEvent])
+    dispatches: list[TaskDispatch] = field(default_factory=list[TaskDispatch])
     next_run: Turn | None = None
     visibility_changed: bool = False
 
@@ -45,7 +45,7 @@ class Turn:
         """Add the event with these attributes, now. Its id is 0 while it is buffered. ``adjust`` sets more fields."""
         kind = KIND_OF[type(attributes)]
         event = HistoryEvent(
-            event_type=kind,
+            event_type=kind,  # type: ignore[arg-type]  # enum values are ints
             event_time=timestamp(self.ctx.now),
             user_metadata=user_metadata,
             **{FIELD_OF[kind]: attributes},  # type: ignore[arg-type]  # the field name depends on the kind
@@ -87,7 +87,7 @@ class Turn:
         self.dispatches = [each for each in self.dispatches if each.activity]
 
     def _append(self, event: HistoryEvent) -> None:
-        event.event_id = self.state.next_event_id
+        event.event_id = event.task_id = self.state.next_event_id
         append(self.state, event)
         self.events.append(event)
 

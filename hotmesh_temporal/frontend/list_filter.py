@@ -18,7 +18,7 @@ from ..errors import RpcError, invalid_argument
 _KEYWORDS = frozenset({"WorkflowId", "RunId", "WorkflowType", "TaskQueue", "ExecutionStatus", "BuildIds"})
 _TIMES = frozenset({"StartTime", "CloseTime", "ExecutionTime"})
 _NUMBERS = frozenset({"HistoryLength", "HistorySizeBytes", "StateTransitionCount", "ExecutionDuration"})
-_COMPARISONS: dict[type[exp.Expression], Operator] = {
+_COMPARISONS: dict[type[exp.Expr], Operator] = {
     exp.EQ: Operator.EQ,
     exp.NEQ: Operator.NE,
     exp.LT: Operator.LT,
@@ -53,14 +53,14 @@ def parse(query: str) -> ListFilter:
     return ListFilter(condition, _group(group) if group is not None else "")
 
 
-def _group(group: exp.Expression) -> str:
+def _group(group: exp.Expr) -> str:
     names = [each.name for each in group.expressions]
     if names != ["ExecutionStatus"]:
         raise _invalid("'GROUP BY' clause is only supported for ExecutionStatus search attribute")
     return names[0]
 
 
-def _condition(node: exp.Expression) -> Condition:
+def _condition(node: exp.Expr) -> Condition:
     if isinstance(node, exp.Paren):
         return _condition(node.this)
     if isinstance(node, exp.And):
@@ -77,7 +77,7 @@ def _condition(node: exp.Expression) -> Condition:
     return _other(node)
 
 
-def _other(node: exp.Expression) -> Condition:
+def _other(node: exp.Expr) -> Condition:
     if isinstance(node, exp.In):
         name = _field(node.this)
         return Compare(name, Operator.IN, [_value(name, each) for each in node.expressions])
@@ -92,14 +92,14 @@ def _other(node: exp.Expression) -> Condition:
     raise _invalid(f"operation is not supported: {node.sql()}")
 
 
-def _field(node: exp.Expression) -> str:
+def _field(node: exp.Expr) -> str:
     name = node.name
     if not isinstance(node, exp.Column) or name not in _KEYWORDS | _TIMES | _NUMBERS:
         raise _invalid(f"invalid search attribute: {name}")
     return name
 
 
-def _value(name: str, node: exp.Expression) -> SearchValue:
+def _value(name: str, node: exp.Expr) -> SearchValue:
     if not isinstance(node, exp.Literal):
         raise _invalid(f"not supported as a value: {node.sql()}")
     text = str(node.this)

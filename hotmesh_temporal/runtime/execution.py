@@ -63,7 +63,7 @@ class Loaded:
     state: ExecutionState
     data: bytes
     origin: HistoryEvent
-    tail: list[EventBatch] = field(default_factory=list)
+    tail: list[EventBatch] = field(default_factory=list[EventBatch])
 
 
 class Executions:

@@ -63,12 +63,12 @@ class Poller:
 @dataclass(slots=True)
 class _Queue:
     stream: str
-    waiting: deque[asyncio.Future[Delivery]] = field(default_factory=deque)
-    in_hand: deque[Delivery] = field(default_factory=deque)
+    waiting: deque[asyncio.Future[Delivery]] = field(default_factory=deque["asyncio.Future[Delivery]"])
+    in_hand: deque[Delivery] = field(default_factory=deque[Delivery])
     may_have_more: bool = True
     fetching: asyncio.Task[None] | None = None
     polled_at: float = 0.0
-    pollers: dict[str, int] = field(default_factory=dict)
+    pollers: dict[str, int] = field(default_factory=dict[str, int])
 
 
 class Matching:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
@@ -37,7 +37,7 @@ class Watching:
         self._watches: dict[str, set[Watch]] = {}
 
     @contextmanager
-    def watch(self, job_id: str) -> Iterator[Watch]:
+    def watch(self, job_id: str) -> Generator[Watch]:
         """Hear of changes of a run while in the context."""
         watch = Watch()
         self._watches.setdefault(job_id, set()).add(watch)

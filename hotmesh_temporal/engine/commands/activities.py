@@ -33,7 +33,8 @@ def schedule(scope: CommandScope, command: Command) -> None:
     require(
         len(turn.state.activities) < limit,
         _TOO_MANY,
-        f"the number of pending activities, {len(turn.state.activities)}, has reached the per-workflow limit of {limit}",
+        f"the number of pending activities, {len(turn.state.activities)}, has reached the per-workflow limit of "
+        f"{limit}",
     )
     require(all(each.activity_id != given.activity_id for each in turn.state.activities.values()), _DUPLICATE, "")
     event = turn.record(_attributes(scope, given), user_metadata=metadata_of(command))
@@ -149,9 +150,10 @@ def _closed_unseen(turn: Turn, scheduled_id: int) -> bool:
     """The activity is over, but its outcome is still buffered."""
     for data in turn.state.buffered:
         event = HistoryEvent.FromString(data)
-        if event.event_type in CLOSES_PENDING and event.event_type != EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
-            if getattr(event, FIELD_OF[event.event_type]).scheduled_event_id == scheduled_id:
-                return True
+        if event.event_type not in CLOSES_PENDING or event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
+            continue
+        if getattr(event, FIELD_OF[event.event_type]).scheduled_event_id == scheduled_id:
+            return True
     return False
 
 

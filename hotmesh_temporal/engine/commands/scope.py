@@ -23,7 +23,7 @@ class CommandScope:
     completed_id: int
     identity: str
     had_buffered: bool
-    eager: list[int] = field(default_factory=list)
+    eager: list[int] = field(default_factory=list[int])
 
 
 def metadata_of(command: Command) -> UserMetadata | None:

@@ -52,7 +52,7 @@ def cancel(scope: CommandScope, command: Command) -> None:
     turn.record(
         TimerCanceledEventAttributes(
             timer_id=timer_id,
-            started_event_id=started_id,
+            started_event_id=started_id or 0,
             workflow_task_completed_event_id=scope.completed_id,
             identity=scope.identity,
         )

@@ -9,6 +9,7 @@ An attempt leaves no event of its own: ActivityTaskStarted is written together w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
@@ -77,10 +78,7 @@ def cancel_at_worker(turn: Turn, activity: Activity, details: Payloads | None, i
 
 def cancel_unstarted(turn: Turn, activity: Activity, identity: str) -> None:
     """Nobody works on it: a request to cancel ends it at once."""
-    if activity.heartbeat_details:
-        details = Payloads.FromString(activity.heartbeat_details)
-    else:
-        details = None
+    details = Payloads.FromString(activity.heartbeat_details) if activity.heartbeat_details else None
     _write_canceled(turn, activity, 0, details, identity)
 
 
@@ -251,7 +249,7 @@ def _closed(state: ExecutionState, attributes: Message) -> None:
     state.activities.pop(attributes.scheduled_event_id, None)  # type: ignore[attr-defined]  # all four outcomes have it
 
 
-FOLDS = {
+FOLDS: dict[int, Callable[[ExecutionState, HistoryEvent], None]] = {
     EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED: _scheduled,
     EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED: _started,
     EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED: _cancel_requested,

@@ -8,7 +8,7 @@ A close may open the next run of the chain (see ``continuation.py``). Nothing fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
@@ -136,12 +136,12 @@ def _properties_modified(state: ExecutionState, event: HistoryEvent) -> None:
     state.memo = current.SerializeToString(deterministic=True)
 
 
-def _merge(fields: dict[str, Payload], key: str, value: Payload) -> None:
+def _merge(fields: MutableMapping[str, Payload], key: str, value: Payload) -> None:
     """A null payload takes the entry away."""
     if value.metadata.get("encoding") == b"binary/null" or value.data == b"":
         fields.pop(key, None)
     else:
-        fields[key].CopyFrom(value)
+        fields[key].CopyFrom(value)  # a protobuf map makes the entry
 
 
 def _nothing(state: ExecutionState, event: HistoryEvent) -> None:

@@ -97,8 +97,7 @@ def start(turn: Turn, request_id: str, identity: str, worker_version: WorkerVers
     assert task is not None
     assert task.started_at == 0
     if task.attempt > 1 and task.scheduled_event_id != state.next_event_id:
-        _make_normal(turn, task)
-        task = state.task
+        task = _make_normal(turn, task)
     size, limits = state.history_size, turn.ctx.limits
     suggest = size >= limits.history_suggest_size or state.next_event_id > limits.history_suggest_count
     if task.attempt == 1:
@@ -121,7 +120,7 @@ def start(turn: Turn, request_id: str, identity: str, worker_version: WorkerVers
     return task
 
 
-def _make_normal(turn: Turn, task: WorkflowTask) -> None:
+def _make_normal(turn: Turn, task: WorkflowTask) -> WorkflowTask:
     """Events came in after a transient task was offered: from here on it is a first attempt with events of its own."""
     state = turn.state
     state.task_attempt = 1
@@ -129,6 +128,7 @@ def _make_normal(turn: Turn, task: WorkflowTask) -> None:
     made = state.task
     assert made is not None
     made.original_scheduled_at = task.original_scheduled_at
+    return made
 
 
 def complete(turn: Turn, request: RespondWorkflowTaskCompletedRequest) -> int:
