@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
@@ -29,6 +30,8 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 HEX = re.compile(r"\b[0-9a-f]{32}\b")
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 COMPUTED_DURATION = re.compile(r"^\d+\.\d{4,}s$")
+POSITION = re.compile(r"position \d+")
+JITTER_FROM_ATTEMPT = 4
 LONG_TEXT = 4000
 
 VARYING_FIELDS = {
@@ -73,16 +76,18 @@ class Normalizer:
     def __init__(self, names: Mapping[str, str]) -> None:
         self._names = sorted(names.items(), key=lambda item: -len(item[0]))
         self._seen: dict[str, str] = {}
+        self._counts = Counter[str]()
 
     def __call__(self, value: Any) -> Any:
         """`value` as plain JSON data."""
         return self._walk(plain(value))
 
-    def _walk(self, value: Any) -> Any:
+    def _walk(self, value: Any, name: str = "uuid") -> Any:
+        """`value` under the field `name`, which names the placeholders of the UUIDs first seen in it."""
         if isinstance(value, str):
-            return self._text(value)
+            return self._text(value, name)
         if isinstance(value, list):
-            return [self._walk(item) for item in cast("list[Any]", value)]
+            return [self._walk(item, name) for item in cast("list[Any]", value)]
         if isinstance(value, dict):
             items = cast("dict[str, Any]", value)
             if items.keys() == CLOCK_FIELDS:
@@ -95,25 +100,45 @@ class Normalizer:
             return VARYING_FIELDS[name]
         if name == "core_used_flags":
             return sorted(value)
-        return self._walk(value)
+        if name == "current_retry_interval":
+            return _tenths(value)
+        if name == "workflow_task_scheduled_event_attributes":
+            value = _without_jitter(value)
+        return self._walk(value, name)
 
-    def _text(self, text: str) -> str:
+    def _text(self, text: str, name: str = "uuid") -> str:
         for name, placeholder in self._names:
             text = text.replace(name, placeholder)
         if TIME.match(text):
             return "<time>"
         if COMPUTED_DURATION.match(text):
             return "<computed>"
-        text = UUID.sub(self._placeholder("uuid"), HEX.sub("<hex>", text))
+        text = UUID.sub(self._placeholder(name), HEX.sub("<hex>", text))
+        text = POSITION.sub("position <n>", text)
         if len(text) > LONG_TEXT:
             return f"<{len(text)} characters, sha256 {hashlib.sha256(text.encode()).hexdigest()[:16]}>"
         return text
 
     def _placeholder(self, kind: str) -> Callable[[re.Match[str]], str]:
         def replace(match: re.Match[str]) -> str:
-            return self._seen.setdefault(match[0], f"<{kind} {len(self._seen) + 1}>")
+            if match[0] not in self._seen:
+                self._counts[kind] += 1
+                self._seen[match[0]] = f"<{kind} {self._counts[kind]}>"
+            return self._seen[match[0]]
 
         return replace
+
+
+def _tenths(duration: str) -> str:
+    """A duration that the server measured between two of its clock readings, to a tenth of a second."""
+    return f"{float(duration.rstrip('s')):.1f}s"
+
+
+def _without_jitter(attributes: dict[str, Any]) -> dict[str, Any]:
+    """The timeout of a workflow task grows at random from its fourth attempt on."""
+    if attributes.get("attempt", 1) < JITTER_FROM_ATTEMPT:
+        return attributes
+    return {**attributes, "start_to_close_timeout": "<computed>"}
 
 
 def plain(value: Any) -> Any:
