@@ -58,6 +58,7 @@ from .fixtures import (
     sub,
 )
 from .history import TestHistory
+from .inspection import TestStoreInspection, TestStreamInspection
 from .leases import TestLeases
 from .outbox import TestOutbox
 from .search_documents import TestDocuments, TestPaging, TestQuery
@@ -116,6 +117,8 @@ __all__ = [
     "TestSession",
     "TestSettings",
     "TestStats",
+    "TestStoreInspection",
+    "TestStreamInspection",
     "TestStreams",
     "TestSubSession",
     "TestSubscriptions",

@@ -37,6 +37,7 @@ from .errors import (
     Unavailable,
 )
 from .execution import ExecutionStore
+from .inspection import CurrentRun, StoredMessage, StoreInspection, StreamInspection
 from .search import SearchDocument, SearchPage, SearchService
 from .store import StoreService
 from .stream import StreamService
@@ -78,6 +79,7 @@ __all__ = [
     "ConnectionSpec",
     "ContractError",
     "CrossProviderTransaction",
+    "CurrentRun",
     "CurrentRunConflict",
     "CurrentRunWrite",
     "DeadLetter",
@@ -108,9 +110,12 @@ __all__ = [
     "SearchPage",
     "SearchService",
     "Stats",
+    "StoreInspection",
     "StoreService",
+    "StoredMessage",
     "StreamDepth",
     "StreamFeatures",
+    "StreamInspection",
     "StreamMessage",
     "StreamService",
     "StreamStats",

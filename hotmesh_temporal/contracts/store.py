@@ -1,8 +1,9 @@
-"""StoreService: durable state. HotMesh's 57 methods, by group, and the extensions of `ExecutionStore`."""
+"""StoreService: durable state. HotMesh's 57 methods, by group, and the extensions for executions and inspection."""
 
 from __future__ import annotations
 
 from .execution import ExecutionStore
+from .inspection import StoreInspection
 from .store_apps import AppStore
 from .store_jobs import JobStore
 from .store_routing import RoutingStore, SignalStore, ThrottleStore, TimeHookStore, WorkListStore
@@ -20,6 +21,7 @@ class StoreService(
     TimeHookStore,
     ThrottleStore,
     ExecutionStore,
+    StoreInspection,
 ):
     """Everything that a store does.
 

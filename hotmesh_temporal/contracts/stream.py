@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 
 from .commit import MessageLease
+from .inspection import StreamInspection
 from .types import (
     DeadLetter,
     KeyParams,
@@ -18,7 +19,7 @@ from .types import (
 )
 
 
-class StreamService(ABC):
+class StreamService(StreamInspection):
     """Streams of text messages.
 
     A message is *delayed* until its visible time, then *ready*, *in flight* while a consumer of a group holds a lease

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hotmesh_temporal.contracts.store import StoreService
 
+from .inspection import PostgresStoreInspection
 from .store_apps import PostgresAppStore
 from .store_execution import PostgresExecutionStore
 from .store_jobs import PostgresJobStore
@@ -27,6 +28,7 @@ class PostgresStore(
     PostgresTimeHookStore,
     PostgresThrottleStore,
     PostgresExecutionStore,
+    PostgresStoreInspection,
     StoreService,
 ):
     """See `StoreService`."""

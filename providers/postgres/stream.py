@@ -23,10 +23,10 @@ from hotmesh_temporal.contracts.types import (
     Transaction,
 )
 
-from .base import Service
 from .commit import MAX_MESSAGE_BYTES, check_size, message_number
 from .database import Database, scalar
 from .driver import Row
+from .inspection import PostgresStreamInspection
 from .notices import Notices, hint_channel
 from .queues import Queues, queue_of
 from .wakeups import Wakeups
@@ -43,7 +43,7 @@ FROM hotmesh.messages WHERE queue = $1"""
 _FENCE = "($4::text IS NULL OR consumer = $4) AND ($5::integer IS NULL OR attempt = $5)"
 
 
-class PostgresStream(Service, StreamService):
+class PostgresStream(PostgresStreamInspection, StreamService):
     """See `StreamService`."""
 
     def __init__(self, database: Database, queues: Queues, notices: Notices) -> None:

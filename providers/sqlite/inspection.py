@@ -44,7 +44,9 @@ class StoreInspectionGroup(Service, StoreInspection):
     async def list_outbox(self, after: str = "", limit: int = 1000) -> list[OutboxEntry]:
         """See the contract."""
         values = (self._scope, entry_id(after), limit)
-        return await self._database.scan(lambda session: [OutboxEntry(*row) for row in session.execute(_OUTBOX, values)])
+        return await self._database.scan(
+            lambda session: [OutboxEntry(*row) for row in session.execute(_OUTBOX, values)]
+        )
 
 
 class StreamInspectionGroup(Service, StreamInspection):

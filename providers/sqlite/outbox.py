@@ -42,11 +42,12 @@ def done(session: Session, scope: int, outbox_id: str) -> bool:
     cursor = session.execute(
         """DELETE FROM hm_outbox WHERE entry_id = ? AND scope = ?
         AND ? = (SELECT value FROM hm_meta WHERE name = 'database_id') || '-' || entry_id""",
-        (_entry_id(outbox_id), scope, outbox_id),
+        (entry_id(outbox_id), scope, outbox_id),
     )
     return cursor.rowcount == 1
 
 
-def _entry_id(outbox_id: str) -> int:
+def entry_id(outbox_id: str) -> int:
+    """The row of an outbox id; 0, which no row has, for anything that is not one."""
     digits = outbox_id.rpartition("-")[2]
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 19 else 0

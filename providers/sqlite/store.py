@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hotmesh_temporal.contracts.store import StoreService
 
+from .inspection import StoreInspectionGroup
 from .store_apps import AppGroup
 from .store_execution import ExecutionGroup
 from .store_jobs import JobGroup
@@ -23,6 +24,7 @@ class SqliteStore(
     TimeHookGroup,
     ThrottleGroup,
     ExecutionGroup,
+    StoreInspectionGroup,
     StoreService,
 ):
     """The durable state of one app, by group."""

@@ -26,8 +26,8 @@ from . import messages, upkeep
 from .clock import now_ms
 from .database import Database, Session
 from .hints import QUEUE, HintBus
+from .inspection import StreamInspectionGroup
 from .messages import Claim, Delivery, Fence, Taken, check_delivery, check_message
-from .service import Service
 from .waiting import WaitingRoom, wait_for_event
 
 _LONGEST_PAUSE = 5.0
@@ -41,7 +41,7 @@ class _Wanted:
     deadline: float
 
 
-class SqliteStream(Service, StreamService):
+class SqliteStream(StreamInspectionGroup, StreamService):
     """The streams of one app. Store and stream share one database, so a store transaction may hold stream commands."""
 
     def __init__(self, database: Database, hints: HintBus | None) -> None:
