@@ -107,8 +107,8 @@ class Normalizer:
         return self._walk(value, name)
 
     def _text(self, text: str, name: str = "uuid") -> str:
-        for name, placeholder in self._names:
-            text = text.replace(name, placeholder)
+        for own, placeholder in self._names:
+            text = text.replace(own, placeholder)
         if TIME.match(text):
             return "<time>"
         if COMPUTED_DURATION.match(text):

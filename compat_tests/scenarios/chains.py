@@ -123,7 +123,7 @@ async def scenario_continue_as_new_other_type(env: Env) -> None:
 
 async def scenario_continue_as_new_carries_signals(env: Env) -> None:
     async with env.worker(CarriesSignals):
-        handle = await env.client.start_workflow(CarriesSignals.run, [], id=env.id(), task_queue=env.queue)
+        handle = await env.client.start_workflow(CarriesSignals.run, list[str](), id=env.id(), task_queue=env.queue)
         await env.settled(handle)
         await handle.signal(CarriesSignals.add, "x")
         await env.outcome("result", handle.result())

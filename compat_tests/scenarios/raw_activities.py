@@ -227,16 +227,9 @@ async def scenario_activity_failure_infos(env: Env) -> None:
         "server": Failure(message="s", server_failure_info=ServerFailureInfo()),
         "server-non-retryable": Failure(message="s", server_failure_info=ServerFailureInfo(non_retryable=True)),
         "cancelled": Failure(message="c", canceled_failure_info=CanceledFailureInfo()),
-        "timeout": Failure(
-            message="t", timeout_failure_info=TimeoutFailureInfo(timeout_type=TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE)
-        ),
-        "timeout-heartbeat": Failure(
-            message="t", timeout_failure_info=TimeoutFailureInfo(timeout_type=TimeoutType.TIMEOUT_TYPE_HEARTBEAT)
-        ),
-        "timeout-schedule": Failure(
-            message="t",
-            timeout_failure_info=TimeoutFailureInfo(timeout_type=TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START),
-        ),
+        "timeout": _timeout(TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE),
+        "timeout-heartbeat": _timeout(TimeoutType.TIMEOUT_TYPE_HEARTBEAT),
+        "timeout-schedule": _timeout(TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START),
     }
     policy = RetryPolicy(initial_interval=Duration(seconds=50), non_retryable_error_types=["Listed"])
     worker = RawWorker(env)

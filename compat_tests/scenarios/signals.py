@@ -52,7 +52,7 @@ class LateHandler:
     @workflow.run
     async def run(self) -> list[str]:
         await workflow.wait_condition(lambda: self._go)
-        workflow.set_signal_handler("late", self._seen.append)
+        workflow.set_signal_handler("late", self._seen.append)  # pyright: ignore[reportUnknownMemberType]  (SDK)
         await workflow.wait_condition(lambda: len(self._seen) == 2)
         return self._seen
 
