@@ -168,7 +168,7 @@ class _Call:
         """Send it.
 
         Raises:
-            RPCError: What the frontend raised, or DEADLINE_EXCEEDED.
+            RPCError: What the frontend raised, or CANCELLED when the time was over (as the SDK's core says it).
         """
         # By value: neither side may see what the other does to its message later.
         request = type(self.request)()
@@ -185,7 +185,7 @@ class _Call:
         except EngineStopped as error:
             raise RPCError(str(error), RPCStatusCode.CANCELLED, b"") from None
         except _Expired:
-            raise RPCError("Timeout expired", RPCStatusCode.DEADLINE_EXCEEDED, b"") from None
+            raise RPCError("Timeout expired", RPCStatusCode.CANCELLED, b"") from None
 
 
 class _Expired(Exception):

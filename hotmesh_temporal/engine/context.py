@@ -28,6 +28,7 @@ class Limits:
     history_size: int = 50 * 1024 * 1024
     blob_size: int = 2 * 1024 * 1024
     memo_size: int = 2 * 1024 * 1024
+    answer_size: int = 40 * 1024 * 1024
     id_length: int = 1000
     pending_activities: int = 2000
     signals: int = 10_000

@@ -10,7 +10,7 @@ from croniter import croniter
 
 from .context import SECOND
 
-_EVERY = re.compile(r"@every\s+(?P<spec>(?:\d+(?:\.\d+)?(?:h|ms|m|s))+)$")
+_EVERY = re.compile(r"@every\s+-?(?P<spec>(?:\d+(?:\.\d+)?(?:h|ms|m|s))+)$")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)")
 _UNIT = {"h": 3600 * SECOND, "m": 60 * SECOND, "s": SECOND, "ms": SECOND // 1000}
 _ZONE = re.compile(r"^(?:CRON_TZ|TZ)=(\S+)\s+(.*)$")
@@ -57,4 +57,4 @@ def _interval(schedule: str) -> int:
     if not match:
         return 0
     total = sum(int(float(number) * _UNIT[unit]) for number, unit in _PART.findall(match["spec"]))
-    return max(total, SECOND)
+    return max(-total if "-" in match[0] else total, SECOND)

@@ -36,6 +36,7 @@ BUFFERED = CLOSES_PENDING | {
     EventType.EVENT_TYPE_TIMER_FIRED,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED,
 }
 """What happens outside of a workflow task; kept back while a worker has one, so that it sees a stable history."""
 

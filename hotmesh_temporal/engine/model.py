@@ -67,7 +67,6 @@ class Activity(msgspec.Struct, omit_defaults=True):
     started_at: int = 0
     request_id: str = ""
     identity: str = ""
-    worker_version: bytes = b""
     heartbeat_at: int = 0
     heartbeat_details: bytes = b""
     last_failure: bytes = b""

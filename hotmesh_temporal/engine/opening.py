@@ -77,6 +77,7 @@ class Continuation:
     run_timeout: int | None = None
     task_timeout: int = 0
     retry_policy: RetryPolicy | None = None
+    cron_schedule: str = ""
     failure: Failure | None = None
     last_result: Payloads | None = None
 
@@ -98,7 +99,6 @@ def continue_run(turn: Turn, how: Continuation) -> Turn:
         attributes,
         request_id=turn.ctx.new_id(),
         wait=_no_sooner(turn, how.wait),
-        user_metadata=turn.origin.user_metadata if turn.origin.HasField("user_metadata") else None,
     )
     following = open_run(turn.ctx, opening)
     begin(following)
@@ -114,7 +114,7 @@ def _no_sooner(turn: Turn, wait: int) -> int:
 
 def _replace(attributes: WorkflowExecutionStartedEventAttributes, how: Continuation) -> None:
     attributes.ClearField("continued_failure")
-    attributes.ClearField("parent_initiated_event_id")
+    attributes.identity = ""
     if how.failure is not None:
         attributes.continued_failure.CopyFrom(how.failure)
     if how.last_result is not None:
@@ -124,6 +124,7 @@ def _replace(attributes: WorkflowExecutionStartedEventAttributes, how: Continuat
             attributes.ClearField(name)  # type: ignore[arg-type]  # the names above are fields
             if value is not None:
                 getattr(attributes, name).CopyFrom(value)
+        attributes.cron_schedule = how.cron_schedule
     if how.workflow_type:
         attributes.workflow_type.name = how.workflow_type
     if how.task_queue:

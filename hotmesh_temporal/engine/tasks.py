@@ -42,10 +42,13 @@ def take_workflow_task(
 
 def check_workflow_task(state: ExecutionState, event_id: int, started_id: int, attempt: int) -> WorkflowTask:
     """The task in flight that a token stands for. Raises NOT_FOUND if it is over."""
-    if not state.running:
-        raise workflow_completed()
     task = state.task
-    if task is None or not task.started_at or (task.scheduled_event_id, task.attempt) != (event_id, attempt):
+    if (
+        not state.running
+        or task is None
+        or not task.started_at
+        or (task.scheduled_event_id, task.attempt) != (event_id, attempt)
+    ):
         raise task_not_found()
     if started_id and task.started_event_id != started_id:
         raise task_not_found()
@@ -57,12 +60,12 @@ def answer_workflow_task(turn: Turn, request: RespondWorkflowTaskCompletedReques
     state, task = turn.state, turn.state.task
     assert task is not None
     _check_heartbeat(turn, task)
-    had_buffered, original = bool(state.buffered), task.original_scheduled_at
+    original = task.original_scheduled_at
     version = task.worker_version
     _set_sticky(state, request)
     completed_id = workflow_task.complete(turn, request)
     _note_reset_point(turn, request, completed_id, version)
-    scope = CommandScope(turn, completed_id, request.identity, had_buffered)
+    scope = CommandScope(turn, completed_id, request.identity)
     for command in request.commands:
         commands.apply(scope, command)
     return _what_next(turn, scope, request, version, original)
@@ -75,7 +78,7 @@ def _what_next(
     stamp = WorkerVersionStamp.FromString(version)
     if not turn.state.running:
         return answered
-    if turn.state.buffered or request.force_create_new_workflow_task:
+    if turn.state.buffered or scope.wake or request.force_create_new_workflow_task:
         heartbeat = request.force_create_new_workflow_task and not turn.state.buffered
         workflow_task.schedule(turn, original if heartbeat else 0)
         if request.return_new_workflow_task:
@@ -83,7 +86,7 @@ def _what_next(
             answered.next_task = workflow_task.start(turn, INLINE_REQUEST_ID, request.identity, stamp)
     for scheduled_id in scope.eager:
         pending = turn.state.activities[scheduled_id]
-        activity.start(turn, pending, turn.ctx.new_id(), request.identity, stamp)
+        activity.start(turn, pending, turn.ctx.new_id(), request.identity)
         answered.eager.append(pending)
     return answered
 
@@ -106,8 +109,7 @@ def _note_reset_point(
 ) -> None:
     """Remember the first task that each build of the worker completed."""
     build = WorkerVersionStamp.FromString(version).build_id or request.worker_version_stamp.build_id
-    if build and f"unversioned:{build}" not in turn.state.build_ids:
-        turn.state.build_ids = [*(turn.state.build_ids or ["unversioned"]), f"unversioned:{build}"]
+    _note_build(turn.state, build)
     points = ResetPoints.FromString(turn.state.reset_points)
     if any((each.build_id, each.binary_checksum) == (build, request.binary_checksum) for each in points.points):
         return
@@ -125,6 +127,13 @@ def _note_reset_point(
     turn.state.reset_points = points.SerializeToString()
 
 
+def _note_build(state: ExecutionState, build: str) -> None:
+    """The builds of the workers that worked on the run, as search attribute ``BuildIds``."""
+    for name in ("unversioned", f"unversioned:{build}" if build else ""):
+        if name and name not in state.build_ids:
+            state.build_ids.append(name)
+
+
 def reject_answer(turn: Turn, error: TaskFailed, identity: str) -> None:
     """Fail the task in flight because its commands are invalid, and offer the next one."""
     failure = Failure(message=error.message, server_failure_info=ServerFailureInfo())
@@ -133,14 +142,12 @@ def reject_answer(turn: Turn, error: TaskFailed, identity: str) -> None:
     workflow_task.schedule(turn)
 
 
-def take_activity_task(
-    turn: Turn, event_id: int, stamp: int, request_id: str, identity: str, version: WorkerVersionStamp
-) -> Activity | None:
+def take_activity_task(turn: Turn, event_id: int, stamp: int, request_id: str, identity: str) -> Activity | None:
     """Hand the offered attempt to a worker; None if the offer is stale."""
     pending = turn.state.activities.get(event_id)
     if not turn.state.running or pending is None or pending.started or pending.stamp != stamp or pending.retry_at:
         return None
-    activity.start(turn, pending, request_id, identity, version)
+    activity.start(turn, pending, request_id, identity)
     return pending
 
 

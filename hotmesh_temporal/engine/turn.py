@@ -34,6 +34,8 @@ class Turn:
     dispatches: list[TaskDispatch] = field(default_factory=list[TaskDispatch])
     next_run: Turn | None = None
     visibility_changed: bool = False
+    user_metadata: UserMetadata | None = None
+    """Summary and details of the command that is being carried out: for the first event that it leads to."""
 
     def record(
         self,
@@ -44,6 +46,8 @@ class Turn:
     ) -> HistoryEvent:
         """Add the event with these attributes, now. Its id is 0 while it is buffered. ``adjust`` sets more fields."""
         kind = KIND_OF[type(attributes)]
+        user_metadata = user_metadata or self.user_metadata
+        self.user_metadata = None
         event = HistoryEvent(
             event_type=kind,  # type: ignore[arg-type]  # enum values are ints
             event_time=timestamp(self.ctx.now),

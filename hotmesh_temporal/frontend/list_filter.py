@@ -100,9 +100,10 @@ def _field(node: exp.Expr) -> str:
 
 
 def _value(name: str, node: exp.Expr) -> SearchValue:
-    if not isinstance(node, exp.Literal):
+    quoted = isinstance(node, exp.Column) and node.this.args.get("quoted")
+    if not isinstance(node, exp.Literal) and not quoted:
         raise _invalid(f"not supported as a value: {node.sql()}")
-    text = str(node.this)
+    text = node.name
     if name in _KEYWORDS:
         return text
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from temporalio.api.common.v1 import RetryPolicy, WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import TaskQueueKind
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -32,32 +33,42 @@ def execution(given: WorkflowExecution, *, present: bool = True) -> None:
         raise invalid_argument("Execution is not set on request.")
     if not given.workflow_id:
         raise invalid_argument("WorkflowId is not set on request.")
-    length("WorkflowId", given.workflow_id)
     if given.run_id:
         run_id(given.run_id)
 
 
-def run_id(given: str) -> None:
+def run_id(given: str, problem: str = "Invalid RunId.") -> None:
     """It is a UUID."""
     try:
         uuid.UUID(given)
     except ValueError as error:
-        raise invalid_argument("Invalid RunId.") from error
+        raise invalid_argument(problem) from error
 
 
 def workflow_id(given: str) -> None:
     """A workflow id is there and not too long."""
     if not given:
         raise invalid_argument("WorkflowId is not set on request.")
-    size = len(given.encode())
-    if size > ID_LENGTH:
-        raise invalid_argument(f"WorkflowId exceeds maximum allowed length ({size}/{ID_LENGTH})")
+    length_at_most("WorkflowId", given)
 
 
 def length(name: str, text: str) -> None:
     """An identifier is not too long."""
     if len(text.encode()) > ID_LENGTH:
         raise invalid_argument(f"{name} length exceeds limit.")
+
+
+def length_at_most(title: str, text: str) -> None:
+    """As `length`, in the words of the requests that tell both numbers."""
+    size = len(text.encode())
+    if size > ID_LENGTH:
+        raise invalid_argument(f"{title} exceeds maximum allowed length ({size}/{ID_LENGTH})")
+
+
+def blob(given: Message, limit: int) -> None:
+    """A payload is not too large."""
+    if given.ByteSize() > limit:
+        raise invalid_argument("Blob data size exceeds limit.")
 
 
 def workflow_type(given: WorkflowType, missing: str = "WorkflowType is not set on request.") -> None:
@@ -79,9 +90,9 @@ def task_queue(given: TaskQueue, *, present: bool, empty: str = "missing task qu
         raise invalid_argument(f"task queue name cannot start with reserved prefix {_RESERVED_QUEUE_PREFIX}")
 
 
-def polled_queue(given: TaskQueue) -> None:
+def polled_queue(given: TaskQueue, *, present: bool) -> None:
     """A poll names a queue; a sticky one also names its normal one."""
-    task_queue(given, present=bool(given.name))
+    task_queue(given, present=present)
     if given.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY and not given.normal_name:
         raise invalid_argument("normal name is not set on a sticky task queue")
 

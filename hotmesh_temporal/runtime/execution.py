@@ -127,6 +127,10 @@ class Executions:
         """Drop a run from the cache: the outcome of a commit is not known."""
         self._cache.pop(job_id, None)
 
+    async def is_marked(self, key: RunKey, request_id: str) -> bool:
+        """This request was applied to the run."""
+        return await self.store.collate_synthetic(key.job_id, request_id, 0) > 0
+
     # -- changing ---------------------------------------------------------------------------------------------
 
     async def update(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType, WorkflowTaskFailedCause
 
-from ...errors import TaskFailed
+from ...errors import TaskFailed, invalid_argument
 from . import activities, closes, markers, properties, timers
 from .scope import CommandScope
 
@@ -22,6 +22,16 @@ HANDLERS: dict[int, Handler] = {
 }
 
 
+def check_sequence(commands: Sequence[Command]) -> None:
+    """A command that closes the run is the last one. INVALID_ARGUMENT; the task stays as it is."""
+    for command in commands[:-1]:
+        if command.command_type in closes.HANDLERS:
+            names = ", ".join(_name(each) for each in commands)
+            raise invalid_argument(
+                f"invalid command sequence: [{names}], command {_name(command)} must be the last command."
+            )
+
+
 def apply(scope: CommandScope, command: Command) -> None:
     """Carry out one command. Raises `TaskFailed` if it is invalid or not built."""
     handler = HANDLERS.get(command.command_type)
@@ -30,4 +40,30 @@ def apply(scope: CommandScope, command: Command) -> None:
             WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FEATURE_DISABLED,
             f"{CommandType.Name(command.command_type)} is not supported",
         )
+    if command.WhichOneof("attributes") is None:
+        name = _name(command)
+        raise TaskFailed(_bad_attributes(command), f"{name}CommandAttributes is not set on {name}Command.")
+    scope.turn.user_metadata = command.user_metadata if command.HasField("user_metadata") else None
     handler(scope, command)
+    scope.turn.user_metadata = None
+
+
+def _name(command: Command) -> str:
+    """The command as the server spells it: ``CompleteWorkflowExecution``."""
+    words = CommandType.Name(command.command_type).removeprefix("COMMAND_TYPE_").split("_")
+    return "".join(word.capitalize() for word in words)
+
+
+def _bad_attributes(command: Command) -> int:
+    """The cause of a failed task for this kind of command."""
+    kind = CommandType.Name(command.command_type).removeprefix("COMMAND_TYPE_")
+    cause = _CAUSES.get(kind, f"BAD_{kind}_ATTRIBUTES")
+    return WorkflowTaskFailedCause.Value(f"WORKFLOW_TASK_FAILED_CAUSE_{cause}")
+
+
+_CAUSES = {
+    "SCHEDULE_ACTIVITY_TASK": "BAD_SCHEDULE_ACTIVITY_ATTRIBUTES",
+    "REQUEST_CANCEL_ACTIVITY_TASK": "BAD_REQUEST_CANCEL_ACTIVITY_ATTRIBUTES",
+    "CONTINUE_AS_NEW_WORKFLOW_EXECUTION": "BAD_CONTINUE_AS_NEW_ATTRIBUTES",
+    "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES": "BAD_SEARCH_ATTRIBUTES",
+}

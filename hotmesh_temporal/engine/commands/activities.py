@@ -17,7 +17,7 @@ from ..machines import activity
 from ..protos import duration, nanos
 from ..retry import problem, with_defaults
 from ..turn import Turn
-from .scope import CommandScope, metadata_of, require
+from .scope import CommandScope, require
 
 _BAD = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES
 _BAD_CANCEL = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_ACTIVITY_ATTRIBUTES
@@ -37,7 +37,7 @@ def schedule(scope: CommandScope, command: Command) -> None:
         f"{limit}",
     )
     require(all(each.activity_id != given.activity_id for each in turn.state.activities.values()), _DUPLICATE, "")
-    event = turn.record(_attributes(scope, given), user_metadata=metadata_of(command))
+    event = turn.record(_attributes(scope, given))
     pending = turn.state.activities[event.event_id]
     same_queue = given.task_queue.name == turn.state.task_queue
     if given.request_eager_execution and same_queue and turn.ctx.limits.eager_activities:
@@ -50,13 +50,13 @@ def _check(given: ScheduleActivityTaskCommandAttributes, id_limit: int) -> None:
     queue, kind = given.task_queue.name, given.activity_type.name
     require(given.HasField("task_queue"), _BAD, "taskQueue is not set")
     require(queue, _BAD, "missing task queue name")
-    require(given.activity_id, _BAD, f"ActivityId is not set on ScheduleActivityTaskCommand. ActivityType={kind}")
-    require(kind, _BAD, f"ActivityType is not set on ScheduleActivityTaskCommand. ActivityID={given.activity_id}")
+    require(given.activity_id, _BAD, "activityId is not set")
+    require(kind, _BAD, "activityType is not set")
     wrong = problem(given.retry_policy)
     require(
         wrong is None,
         _BAD,
-        f"Invalid ActivityRetryPolicy for SDK command: {wrong} ActivityId={given.activity_id} ActivityType={kind}",
+        wrong or "",
     )
     for name, limit_of in (("ActivityID", given.activity_id), ("ActivityType", kind)):
         require(
@@ -108,7 +108,7 @@ def _timeouts(given: ScheduleActivityTaskCommandAttributes, run_timeout: int) ->
     require(
         whole or running,
         _BAD,
-        "A valid StartToClose or ScheduleToCloseTimeout is not set on ScheduleActivityTaskCommand. "
+        "a valid StartToCloseTimeout or ScheduleToCloseTimeout must be set on the activity. "
         f"ActivityId={given.activity_id} ActivityType={given.activity_type.name}",
     )
     if whole:
@@ -127,22 +127,19 @@ def request_cancel(scope: CommandScope, command: Command) -> None:
     turn = scope.turn
     pending = turn.state.activities.get(scheduled_id)
     require(
-        pending is not None or _closed_unseen(turn, scheduled_id),
+        (pending is not None and not pending.cancel_requested) or _closed_unseen(turn, scheduled_id),
         _BAD_CANCEL,
         "invalid history builder state for action: add-activitytask-cancel-requested-event, "
         f"ScheduledEventID: {scheduled_id}",
     )
-    if pending is not None and pending.cancel_requested:
-        return
     turn.record(
         ActivityTaskCancelRequestedEventAttributes(
             scheduled_event_id=scheduled_id, workflow_task_completed_event_id=scope.completed_id
         )
     )
-    if pending is not None and not pending.started and scheduled_id not in scope.eager:
-        activity.cancel_unstarted(turn, pending, scope.identity)
-    elif pending is not None and scheduled_id in scope.eager:
-        scope.eager.remove(scheduled_id)
+    if pending is not None and not pending.started:
+        scope.eager = [each for each in scope.eager if each != scheduled_id]
+        scope.wake = True
         activity.cancel_unstarted(turn, pending, scope.identity)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from temporalio.api.command.v1 import Command, ContinueAsNewWorkflowExecutionCommandAttributes
 from temporalio.api.common.v1 import Memo, SearchAttributes
-from temporalio.api.enums.v1 import CommandType, ContinueAsNewInitiator, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import CommandType, ContinueAsNewInitiator, TaskQueueKind, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import WorkflowExecutionContinuedAsNewEventAttributes
 from temporalio.api.taskqueue.v1 import TaskQueue
 
@@ -12,6 +12,7 @@ from .. import closing
 from ..machines import workflow
 from ..opening import Continuation, continue_run
 from ..protos import duration, nanos
+from ..retry import with_defaults
 from .scope import CommandScope, require
 
 _UNHANDLED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
@@ -62,15 +63,14 @@ def continue_as_new(scope: CommandScope, command: Command) -> None:
         header=given.header if given.HasField("header") else None,
         workflow_type=given.workflow_type.name,
         task_queue=given.task_queue.name,
-        run_timeout=run_timeout if given.HasField("workflow_run_timeout") else None,
+        run_timeout=run_timeout,
+        cron_schedule=given.cron_schedule,
         task_timeout=nanos(given.workflow_task_timeout),
-        retry_policy=given.retry_policy if given.HasField("retry_policy") else None,
+        retry_policy=with_defaults(given.retry_policy) if given.HasField("retry_policy") else None,
         last_result=given.last_completion_result if given.HasField("last_completion_result") else None,
     )
-    if given.HasField("memo"):
-        turn.state.memo = given.memo.SerializeToString()
-    if given.HasField("search_attributes"):
-        turn.state.search_attributes = given.search_attributes.SerializeToString()
+    turn.state.memo = given.memo.SerializeToString()
+    turn.state.search_attributes = given.search_attributes.SerializeToString()
     following = continue_run(turn, how)
     started = following.origin.workflow_execution_started_event_attributes
     workflow.close(
@@ -103,13 +103,18 @@ def _check(given: ContinueAsNewWorkflowExecutionCommandAttributes) -> None:
         require(
             nanos(getattr(given, name)) >= 0,
             _BAD_CONTINUE,
-            f"An invalid {title} is set on ContinueAsNewWorkflowExecutionCommand: negative duration.",
+            f"Invalid {title} on ContinueAsNewWorkflowExecutionCommand: negative duration. {_who(given)}",
         )
+
+
+def _who(given: ContinueAsNewWorkflowExecutionCommandAttributes) -> str:
+    kind = TaskQueueKind.Name(given.task_queue.kind)
+    return f'WorkflowType={given.workflow_type.name} TaskQueue=name:"{given.task_queue.name}"  kind:{kind}'
 
 
 def _may_close(scope: CommandScope) -> bool:
     """A run closes once, and not before its worker has seen everything that came in meanwhile."""
-    require(not scope.had_buffered, _UNHANDLED, "")
+    require(not scope.turn.state.buffered, _UNHANDLED, "")
     return scope.turn.state.running
 
 

@@ -6,7 +6,7 @@ from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import MarkerRecordedEventAttributes
 
-from .scope import CommandScope, metadata_of, require
+from .scope import CommandScope, require
 
 _BAD = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_RECORD_MARKER_ATTRIBUTES
 
@@ -22,7 +22,7 @@ def record(scope: CommandScope, command: Command) -> None:
         header=given.header if given.HasField("header") else None,
         failure=given.failure if given.HasField("failure") else None,
     )
-    scope.turn.record(attributes, user_metadata=metadata_of(command))
+    scope.turn.record(attributes)
 
 
 HANDLERS = {CommandType.COMMAND_TYPE_RECORD_MARKER: record}

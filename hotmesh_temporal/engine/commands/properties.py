@@ -9,6 +9,7 @@ from temporalio.api.history.v1 import (
     WorkflowPropertiesModifiedEventAttributes,
 )
 
+from ..search_attributes import problem
 from .scope import CommandScope, require
 
 _BAD_SEARCH = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES
@@ -21,6 +22,8 @@ def upsert_search_attributes(scope: CommandScope, command: Command) -> None:
     name = "UpsertWorkflowSearchAttributesCommand"
     require(given.HasField("search_attributes"), _BAD_SEARCH, f"SearchAttributes is not set on {name}.")
     require(given.search_attributes.indexed_fields, _BAD_SEARCH, f"IndexedFields is not set on {name}.")
+    wrong = problem(given.search_attributes.indexed_fields, scope.turn.state.namespace)
+    require(wrong is None, _BAD_SEARCH, wrong or "")
     scope.turn.record(
         UpsertWorkflowSearchAttributesEventAttributes(
             workflow_task_completed_event_id=scope.completed_id, search_attributes=given.search_attributes

@@ -8,7 +8,7 @@ from temporalio.api.history.v1 import TimerCanceledEventAttributes, TimerStarted
 
 from ..machines import timer
 from ..protos import nanos
-from .scope import CommandScope, metadata_of, require
+from .scope import CommandScope, require
 
 _BAD_START = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_START_TIMER_ATTRIBUTES
 _DUPLICATE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_START_TIMER_DUPLICATE_ID
@@ -18,6 +18,7 @@ _BAD_CANCEL = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_CANCEL_TIME
 def start(scope: CommandScope, command: Command) -> None:
     """StartTimer."""
     attributes, turn = command.start_timer_command_attributes, scope.turn
+    given = attributes.start_to_fire_timeout if attributes.HasField("start_to_fire_timeout") else None
     timer_id, wait = attributes.timer_id, nanos(attributes.start_to_fire_timeout)
     require(timer_id, _BAD_START, "TimerId is not set on StartTimerCommand.")
     _check_length(scope, timer_id, "StartTimerCommand", _BAD_START)
@@ -26,14 +27,17 @@ def start(scope: CommandScope, command: Command) -> None:
         _BAD_START,
         f"An invalid StartToFireTimeout is set on StartTimerCommand: negative duration. TimerId={timer_id}",
     )
-    require(timer_id not in turn.state.timers, _DUPLICATE, "")
+    require(
+        timer_id not in turn.state.timers,
+        _DUPLICATE,
+        f"invalid history builder state for action: add-timer-started-event, TimerID: {timer_id}",
+    )
     turn.record(
         TimerStartedEventAttributes(
             timer_id=timer_id,
-            start_to_fire_timeout=attributes.start_to_fire_timeout,
+            start_to_fire_timeout=given,
             workflow_task_completed_event_id=scope.completed_id,
-        ),
-        user_metadata=metadata_of(command),
+        )
     )
 
 

@@ -10,6 +10,7 @@ An attempt leaves no event of its own: ActivityTaskStarted is written together w
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
@@ -25,6 +26,7 @@ from temporalio.api.history.v1 import (
     HistoryEvent,
 )
 
+from ...errors import invalid_argument
 from ..effects import TaskDispatch
 from ..model import Activity, ExecutionState
 from ..protos import moment, nanos, timestamp
@@ -32,6 +34,15 @@ from ..retry import Backoff, next_attempt
 
 if TYPE_CHECKING:
     from ..turn import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """The worker that reports an outcome; its version goes into the event of the attempt's start."""
+
+    identity: str
+    worker_version: WorkerVersionStamp | None = None
+
 
 _TIMEOUT_TEXT = {
     TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE: "activity StartToClose timeout",
@@ -46,12 +57,11 @@ def dispatch(turn: Turn, activity: Activity) -> None:
     turn.dispatch(TaskDispatch(True, activity.queue, False, activity.scheduled_event_id, activity.stamp))
 
 
-def start(turn: Turn, activity: Activity, request_id: str, identity: str, worker_version: WorkerVersionStamp) -> None:
+def start(turn: Turn, activity: Activity, request_id: str, identity: str) -> None:
     """A worker takes the current attempt."""
     activity.started_at = turn.ctx.now
     activity.request_id, activity.identity = request_id, identity
     activity.last_worker_identity = identity
-    activity.worker_version = worker_version.SerializeToString()
     activity.heartbeat_at = 0
 
 
@@ -61,19 +71,24 @@ def heartbeat(turn: Turn, activity: Activity, details: Payloads | None) -> None:
     activity.heartbeat_details = details.SerializeToString() if details is not None else b""
 
 
-def complete(turn: Turn, activity: Activity, result: Payloads | None, identity: str) -> None:
+def complete(turn: Turn, activity: Activity, result: Payloads | None, by: Answerer) -> None:
     """The current attempt succeeded."""
-    started_id = _write_start(turn, activity)
+    started_id = _write_start(turn, activity, by.worker_version)
     attributes = ActivityTaskCompletedEventAttributes(
-        scheduled_event_id=activity.scheduled_event_id, started_event_id=started_id, identity=identity, result=result
+        scheduled_event_id=activity.scheduled_event_id,
+        started_event_id=started_id,
+        identity=by.identity,
+        result=result,
     )
     turn.record(attributes)
 
 
-def cancel_at_worker(turn: Turn, activity: Activity, details: Payloads | None, identity: str) -> None:
+def cancel_at_worker(turn: Turn, activity: Activity, details: Payloads | None, by: Answerer) -> None:
     """The worker stopped because it was asked to."""
-    started_id = _write_start(turn, activity)
-    _write_canceled(turn, activity, started_id, details, identity)
+    if not activity.cancel_requested:
+        raise invalid_argument("unable to mark activity as canceled without activity being request canceled first")
+    started_id = _write_start(turn, activity, by.worker_version)
+    _write_canceled(turn, activity, started_id, details, by.identity)
 
 
 def cancel_unstarted(turn: Turn, activity: Activity, identity: str) -> None:
@@ -94,19 +109,19 @@ def _write_canceled(turn: Turn, activity: Activity, started_id: int, details: Pa
     )
 
 
-def fail(turn: Turn, activity: Activity, failure: Failure, identity: str) -> bool:
+def fail(turn: Turn, activity: Activity, failure: Failure, by: Answerer) -> bool:
     """The current attempt failed. True if it will be tried again, else the activity is over."""
     backoff = _backoff(turn, activity, failure)
     if backoff.again:
         _wait_for_retry(turn, activity, failure, backoff)
         return True
-    started_id = _write_start(turn, activity)
+    started_id = _write_start(turn, activity, by.worker_version)
     turn.record(
         ActivityTaskFailedEventAttributes(
             failure=failure,
             scheduled_event_id=activity.scheduled_event_id,
             started_event_id=started_id,
-            identity=identity,
+            identity=by.identity,
             retry_state=backoff.state,  # type: ignore[arg-type]  # enum values are ints
         )
     )
@@ -115,13 +130,19 @@ def fail(turn: Turn, activity: Activity, failure: Failure, identity: str) -> boo
 
 def time_out(turn: Turn, activity: Activity, kind: int) -> bool:
     """A timeout of the activity has passed. True if the attempt will be made again, else the activity is over."""
-    failure = _timeout_failure(activity, kind)
+    failure = _timeout_failure(kind)
     backoff = _backoff(turn, activity, failure)
-    if backoff.again:
+    if kind in _OF_THE_WHOLE:
+        backoff = Backoff(RetryState.RETRY_STATE_TIMEOUT)
+        if activity.last_failure:
+            failure.cause.ParseFromString(activity.last_failure)
+    elif backoff.again:
         _wait_for_retry(turn, activity, failure, backoff)
         return True
-    if activity.last_failure and kind in _OF_THE_WHOLE:
-        failure.cause.CopyFrom(Failure.FromString(activity.last_failure))
+    elif backoff.state == RetryState.RETRY_STATE_TIMEOUT:
+        failure = _no_time_left()
+    if activity.heartbeat_details:
+        failure.timeout_failure_info.last_heartbeat_details.ParseFromString(activity.heartbeat_details)
     started_id = _write_start(turn, activity) if activity.started else 0
     turn.record(
         ActivityTaskTimedOutEventAttributes(
@@ -159,11 +180,20 @@ def deadline(activity: Activity) -> tuple[int, int]:
     return min((each for each in candidates if each[0]), default=(0, 0))
 
 
-def _timeout_failure(activity: Activity, kind: int) -> Failure:
-    info = TimeoutFailureInfo(timeout_type=kind)  # type: ignore[arg-type]  # enum values are ints
-    if activity.heartbeat_details:
-        info.last_heartbeat_details.ParseFromString(activity.heartbeat_details)
-    return Failure(message=_TIMEOUT_TEXT[TimeoutType.ValueType(kind)], source="Server", timeout_failure_info=info)
+def _timeout_failure(kind: int) -> Failure:
+    return Failure(
+        message=_TIMEOUT_TEXT[TimeoutType.ValueType(kind)],
+        source="Server",
+        timeout_failure_info=TimeoutFailureInfo(timeout_type=kind),  # type: ignore[arg-type]  # enum values are ints
+    )
+
+
+def _no_time_left() -> Failure:
+    return Failure(
+        message="Not enough time to schedule next retry before activity ScheduleToClose timeout, giving up retrying",
+        source="Server",
+        timeout_failure_info=TimeoutFailureInfo(timeout_type=TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE),
+    )
 
 
 def _backoff(turn: Turn, activity: Activity, failure: Failure) -> Backoff:
@@ -192,7 +222,7 @@ def _wait_for_retry(turn: Turn, activity: Activity, failure: Failure, backoff: B
     activity.retry_at = activity.scheduled_at = turn.ctx.now + backoff.delay
 
 
-def _write_start(turn: Turn, activity: Activity) -> int:
+def _write_start(turn: Turn, activity: Activity, worker_version: WorkerVersionStamp | None = None) -> int:
     """Write the event of the last attempt's start; its id (0 while it is buffered)."""
     started_at = activity.started_at
     attributes = ActivityTaskStartedEventAttributes(
@@ -201,8 +231,8 @@ def _write_start(turn: Turn, activity: Activity) -> int:
         request_id=activity.request_id,
         attempt=activity.attempt,
     )
-    if activity.worker_version:
-        attributes.worker_version.ParseFromString(activity.worker_version)
+    if worker_version is not None:
+        attributes.worker_version.CopyFrom(worker_version)
     if activity.last_failure:
         attributes.last_failure.ParseFromString(activity.last_failure)
     event = turn.record(attributes, adjust=lambda new: new.event_time.CopyFrom(timestamp(started_at)))

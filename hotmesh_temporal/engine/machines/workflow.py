@@ -109,9 +109,6 @@ def _closing(status: int) -> Callable[[ExecutionState, HistoryEvent], None]:
     def apply(state: ExecutionState, event: HistoryEvent) -> None:
         state.status, state.closed_at = status, moment(event.event_time)
         state.new_run_id = _next_run_id(event)
-        state.task = None
-        state.sticky_queue, state.sticky_timeout = "", 0
-        state.activities, state.timers = {}, {}
 
     return apply
 
@@ -162,4 +159,5 @@ FOLDS = {
     EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES: _attributes_upserted,
     EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED: _properties_modified,
     EventType.EVENT_TYPE_MARKER_RECORDED: _nothing,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED: _nothing,
 }

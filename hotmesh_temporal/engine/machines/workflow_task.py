@@ -27,13 +27,17 @@ from temporalio.api.history.v1 import (
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
-from ..context import Limits
+from ..context import SECOND, Limits
 from ..effects import TaskDispatch
 from ..model import ExecutionState, WorkflowTask
 from ..protos import duration, moment, nanos, timestamp
 
 if TYPE_CHECKING:
     from ..turn import Turn
+
+
+_JITTER = 0.2
+"""Share of a growing timeout that varies, so that tasks which fail together are not repeated together."""
 
 
 def schedule(turn: Turn, original_scheduled_at: int = 0) -> None:
@@ -63,17 +67,18 @@ def _schedule_transient(turn: Turn) -> None:
         attempt=state.task_attempt,
         scheduled_at=now,
         original_scheduled_at=now,
-        timeout=_timeout_of_attempt(turn.ctx.limits, state.task_timeout, state.task_attempt),
+        timeout=_timeout_of_attempt(turn.ctx.limits, state.task_timeout, state.task_attempt, now),
         queue=state.task_queue,
     )
 
 
-def _timeout_of_attempt(limits: Limits, timeout: int, attempt: int) -> int:
+def _timeout_of_attempt(limits: Limits, timeout: int, attempt: int, now: int) -> int:
     """Tasks that fail again and again get ever more time, which slows the retries of a worker that does not answer."""
     extra = attempt - limits.task_retry_minimum_attempts
     if extra <= 0:
         return timeout
-    return timeout + min(limits.task_retry_initial * 2 ** min(extra - 1, 30), limits.task_retry_maximum)
+    backoff = min(limits.task_retry_initial * 2 ** min(extra - 1, 30), limits.task_retry_maximum)
+    return timeout + backoff - int(backoff * _JITTER * (now % SECOND) / SECOND)
 
 
 def _scheduled_attributes(
@@ -169,8 +174,13 @@ def _write_transient(turn: Turn, task: WorkflowTask) -> tuple[int, int]:
     return after.scheduled_event_id, after.started_event_id
 
 
-def transient_events(state: ExecutionState, task: WorkflowTask) -> tuple[HistoryEvent, HistoryEvent]:
-    """The two events of a transient task: what a worker is shown, and what is written if it completes."""
+def transient_events(
+    state: ExecutionState, task: WorkflowTask, *, identity: str | None = None
+) -> tuple[HistoryEvent, HistoryEvent]:
+    """The two events of a transient task: what a reader is shown, and what is written if it completes.
+
+    ``identity``: of the worker, if another one is to be shown than the one that has the task.
+    """
     version = WorkerVersionStamp.FromString(task.worker_version)
     scheduled = HistoryEvent(
         event_id=task.scheduled_event_id,
@@ -184,7 +194,7 @@ def transient_events(state: ExecutionState, task: WorkflowTask) -> tuple[History
         event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
         workflow_task_started_event_attributes=WorkflowTaskStartedEventAttributes(
             scheduled_event_id=task.scheduled_event_id,
-            identity=task.identity,
+            identity=task.identity if identity is None else identity,
             request_id=task.request_id,
             history_size_bytes=task.history_size,
             suggest_continue_as_new=task.suggest_continue_as_new,
@@ -194,14 +204,7 @@ def transient_events(state: ExecutionState, task: WorkflowTask) -> tuple[History
     return scheduled, started
 
 
-def fail(
-    turn: Turn,
-    cause: int,
-    failure: Failure | None,
-    identity: str,
-    binary_checksum: str = "",
-    worker_version: WorkerVersionStamp | None = None,
-) -> None:
+def fail(turn: Turn, cause: int, failure: Failure | None, identity: str, binary_checksum: str = "") -> None:
     """The task failed: at the worker, or because its commands are invalid."""
     task = turn.state.task
     assert task is not None
@@ -216,7 +219,6 @@ def fail(
             failure=failure,
             identity=identity,
             binary_checksum=binary_checksum,
-            worker_version=worker_version,
         )
     )
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from temporalio.api.common.v1 import Payloads, WorkerVersionStamp, WorkflowExecution, WorkflowType
+from temporalio.api.common.v1 import Payloads, WorkflowExecution, WorkflowType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflowservice.v1 import (
     PollActivityTaskQueueRequest,
@@ -31,10 +31,11 @@ from temporalio.api.workflowservice.v1 import (
 
 from ...engine import tasks
 from ...engine.machines import activity, workflow_task
+from ...engine.machines.activity import Answerer
 from ...engine.model import Activity
 from ...engine.protos import duration, timestamp
 from ...engine.turn import Turn
-from ...errors import RpcError, activity_not_found, invalid_argument
+from ...errors import RpcError, activity_not_found, invalid_argument, not_found
 from ...runtime.execution import Loaded
 from ...runtime.keys import QueueKey, RunKey, decode_task, run_key
 from ...runtime.matching import Delivery
@@ -57,8 +58,9 @@ async def poll_activity_task_queue(
 ) -> PollActivityTaskQueueResponse:
     """The next activity task of the queue; empty if none came in time."""
     validate.namespace(request.namespace)
-    validate.polled_queue(request.task_queue)
+    validate.polled_queue(request.task_queue, present=request.HasField("task_queue"))
     check_deadline(call)
+    version_of(request)
     queue = QueueKey(request.namespace, True, request.task_queue.name)
     until = time.monotonic() + call.wait(LONG_POLL_SECONDS)
     while (remaining := until - time.monotonic()) > 0:
@@ -75,10 +77,10 @@ async def _take(
     runtime: Runtime, request: PollActivityTaskQueueRequest, delivery: Delivery
 ) -> PollActivityTaskQueueResponse | None:
     message = decode_task(delivery.message.data)
-    identity, version = request.identity, version_of(request)
 
     def decide(turn: Turn) -> Activity | None:
-        return tasks.take_activity_task(turn, message.event, message.stamp, runtime.clock.new_id(), identity, version)
+        request_id = runtime.clock.new_id()
+        return tasks.take_activity_task(turn, message.event, message.stamp, request_id, request.identity)
 
     ack, key = ack_of(runtime, delivery), run_key(message.job)
     try:
@@ -134,17 +136,20 @@ def _by_token(request: Any) -> tuple[RunKey, Locate]:
 
 
 async def _by_id(runtime: Runtime, request: Any) -> tuple[RunKey, Locate]:
+    validate.namespace(request.namespace)
     if not request.activity_id:
         raise invalid_argument("ActivityId is not set on request.")
-    validate.namespace(request.namespace)
+    if request.run_id:
+        validate.run_id(request.run_id, "RunId is not valid UUID.")
+    if not request.workflow_id:
+        raise not_found(f"activity not found for ID: {request.activity_id}")
     execution = WorkflowExecution(workflow_id=request.workflow_id, run_id=request.run_id)
-    validate.execution(execution)
     loaded = await find(runtime, request.namespace, execution)
 
     def locate(turn: Turn) -> Activity:
         pending = tasks.find_activity(turn.state, request.activity_id)
         if not pending.started:
-            activity.start(turn, pending, "", request.identity, WorkerVersionStamp())
+            activity.start(turn, pending, "", request.identity)
         return pending
 
     return key_of(loaded), locate
@@ -196,6 +201,11 @@ async def _heartbeat(
     return canceled
 
 
+def _answerer(request: Any) -> Answerer:
+    version = getattr(request, "worker_version", None)
+    return Answerer(request.identity, version if version is not None and version.ByteSize() else None)
+
+
 # -- outcomes -------------------------------------------------------------------------------------------------
 
 
@@ -221,7 +231,7 @@ def _completion(
     request: RespondActivityTaskCompletedRequest | RespondActivityTaskCompletedByIdRequest,
 ) -> Callable[[Turn, Activity], bool]:
     def change(turn: Turn, pending: Activity) -> bool:
-        activity.complete(turn, pending, request.result if request.HasField("result") else None, request.identity)
+        activity.complete(turn, pending, request.result if request.HasField("result") else None, _answerer(request))
         return True
 
     return change
@@ -249,11 +259,13 @@ def _failing(
     request: RespondActivityTaskFailedRequest | RespondActivityTaskFailedByIdRequest,
 ) -> Callable[[Turn, Activity], bool]:
     failure = request.failure if request.HasField("failure") else Failure()
+    if request.HasField("failure") and not failure.HasField("application_failure_info"):
+        raise invalid_argument("Failure must have ApplicationFailureInfo.")
 
     def change(turn: Turn, pending: Activity) -> bool:
         if request.HasField("last_heartbeat_details"):
             activity.heartbeat(turn, pending, request.last_heartbeat_details)
-        return not activity.fail(turn, pending, failure, request.identity)
+        return not activity.fail(turn, pending, failure, _answerer(request))
 
     return change
 
@@ -282,7 +294,7 @@ def _cancellation(
     details: Payloads | None = request.details if request.HasField("details") else None
 
     def change(turn: Turn, pending: Activity) -> bool:
-        activity.cancel_at_worker(turn, pending, details, request.identity)
+        activity.cancel_at_worker(turn, pending, details, _answerer(request))
         return True
 
     return change

@@ -22,6 +22,9 @@ from .lookup import find, key_of, missing
 if TYPE_CHECKING:
     from ..server import Call
 
+_DEFAULT_REASON = "terminated by user via frontend"
+_DEFAULT_IDENTITY = "frontend-service"
+
 
 async def request_cancel_workflow_execution(
     runtime: Runtime, request: RequestCancelWorkflowExecutionRequest, call: Call
@@ -32,7 +35,8 @@ async def request_cancel_workflow_execution(
     validate.execution(request.workflow_execution, present=request.HasField("workflow_execution"))
     validate.length("RequestId", request.request_id)
     loaded = await find(runtime, request.namespace, request.workflow_execution)
-    _check_first_run(loaded, request.first_execution_run_id)
+    if loaded.state.running:
+        _check_first_run(loaded, request.first_execution_run_id)
 
     def decide(turn: Turn) -> None:
         if turn.state.running and not turn.state.cancel_requested:
@@ -57,7 +61,8 @@ async def terminate_workflow_execution(
         if not turn.state.running:
             raise workflow_completed()
         details = request.details if request.HasField("details") else None
-        workflow.terminate(turn, request.reason, details, request.identity, list(request.links))
+        reason, identity = request.reason or _DEFAULT_REASON, request.identity or _DEFAULT_IDENTITY
+        workflow.terminate(turn, reason, details, identity, list(request.links))
 
     key = key_of(loaded)
     await runtime.executions.update(key, decide, missing=lambda: missing(key))

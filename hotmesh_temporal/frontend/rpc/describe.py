@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.activity.v1 import ActivityOptions
 from temporalio.api.common.v1 import (
     ActivityType,
     Memo,
@@ -163,6 +164,14 @@ async def _activity(runtime: Runtime, loaded: Loaded, activity: Activity) -> Pen
         maximum_attempts=activity.retry_attempts,
         last_worker_identity=activity.last_worker_identity,
         priority=scheduled.priority if scheduled.HasField("priority") else None,
+        activity_options=ActivityOptions(
+            task_queue=scheduled.task_queue,
+            schedule_to_close_timeout=scheduled.schedule_to_close_timeout,
+            schedule_to_start_timeout=scheduled.schedule_to_start_timeout,
+            start_to_close_timeout=scheduled.start_to_close_timeout,
+            heartbeat_timeout=scheduled.heartbeat_timeout,
+            retry_policy=scheduled.retry_policy,
+        ),
     )
     _set_times(info, activity)
     if activity.retry_expires_at:

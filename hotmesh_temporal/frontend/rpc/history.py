@@ -5,8 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from temporalio.api.enums.v1 import HistoryEventFilterType
-from temporalio.api.history.v1 import History
+from temporalio.api.enums.v1 import EventType, HistoryEventFilterType
+from temporalio.api.history.v1 import (
+    History,
+    HistoryEvent,
+    WorkflowExecutionContinuedAsNewEventAttributes,
+)
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
     GetWorkflowExecutionHistoryResponse,
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 
 _LONG_POLL_SECONDS = 20.0
 _DEFAULT_PAGE = 1000
+_FOLLOWS = "follows-next-run-id"
 _CLOSE_EVENT = HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
 
 
@@ -40,7 +45,8 @@ async def get_workflow_execution_history(
     if request.wait_new_event and _has_nothing_new(request, token, loaded):
         loaded = await _wait(runtime, request, token, loaded, call.wait(_LONG_POLL_SECONDS))
     if request.history_event_filter_type == _CLOSE_EVENT:
-        return await _close_event(runtime, request, token, loaded)
+        features = str(call.metadata.get("supported-server-features", ""))
+        return await _close_event(runtime, request, token, loaded, follows_chains=_FOLLOWS in features.split(","))
     return await _page(runtime, request, token, loaded)
 
 
@@ -86,7 +92,12 @@ async def _wait(
 
 
 async def _close_event(
-    runtime: Runtime, request: GetWorkflowExecutionHistoryRequest, token: HistoryPageToken, loaded: Loaded
+    runtime: Runtime,
+    request: GetWorkflowExecutionHistoryRequest,
+    token: HistoryPageToken,
+    loaded: Loaded,
+    *,
+    follows_chains: bool,
 ) -> GetWorkflowExecutionHistoryResponse:
     """The closing event alone; nothing (and a token to go on with) while the run is open."""
     state = loaded.state
@@ -94,7 +105,21 @@ async def _close_event(
         following = tokens.encode(token) if request.wait_new_event else b""
         return GetWorkflowExecutionHistoryResponse(history=History(), next_page_token=following)
     last = await runtime.histories.event(loaded, state.next_event_id - 1)
+    if state.new_run_id and not follows_chains:
+        last = _as_continued(last, state.new_run_id)
     return GetWorkflowExecutionHistoryResponse(history=History(events=[last]))
+
+
+def _as_continued(last: HistoryEvent, new_run_id: str) -> HistoryEvent:
+    """What clients are shown that do not say that they follow the next run of a retry or cron schedule themselves."""
+    attributes = WorkflowExecutionContinuedAsNewEventAttributes(new_execution_run_id=new_run_id)
+    return HistoryEvent(
+        event_id=last.event_id,
+        event_time=last.event_time,
+        event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW,
+        task_id=last.task_id,
+        workflow_execution_continued_as_new_event_attributes=attributes,
+    )
 
 
 async def _page(
@@ -108,7 +133,7 @@ async def _page(
         history, reached = await runtime.histories.read(loaded, token.next_event_id, end, max_batches=pages)
     done = reached >= end
     if done and state.running and state.task is not None and state.task.attempt > 1 and not request.wait_new_event:
-        scheduled, started = workflow_task.transient_events(state, state.task)
+        scheduled, started = workflow_task.transient_events(state, state.task, identity="")
         history.events.append(scheduled)
         if state.task.started_at:
             history.events.append(started)

@@ -16,7 +16,7 @@ from temporalio.api.workflowservice.v1 import (
     ListNamespacesResponse,
 )
 
-from ...errors import namespace_not_found
+from ...errors import invalid_argument, namespace_not_found
 from ...runtime.service import Runtime
 from .. import validate
 
@@ -36,6 +36,8 @@ async def describe_namespace(
         if request.id != _DEFAULT_ID:
             raise namespace_not_found(request.id)
     else:
+        if not request.namespace:
+            raise invalid_argument("Namespace not set on request.")
         validate.namespace(request.namespace)
     return _default(runtime)
 
@@ -53,7 +55,11 @@ def _default(runtime: Runtime) -> DescribeNamespaceResponse:
         id=_DEFAULT_ID,
         state=NamespaceState.NAMESPACE_STATE_REGISTERED,
         capabilities=NamespaceInfo.Capabilities(worker_heartbeats=True),
-        limits=NamespaceInfo.Limits(blob_size_limit_error=limits.blob_size, memo_size_limit_error=limits.memo_size),
+        limits=NamespaceInfo.Limits(
+            blob_size_limit_error=limits.blob_size,
+            memo_size_limit_error=limits.memo_size,
+            workflow_task_completion_size_limit_error=limits.answer_size,
+        ),
     )
     config = NamespaceConfig(
         workflow_execution_retention_ttl=Duration(seconds=_RETENTION_SECONDS),

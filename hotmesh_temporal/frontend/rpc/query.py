@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _LONGEST = 60.0
 _STICKY_SECONDS = 5.0
 _FAILING_ATTEMPTS = 3
+_AFTER_DEADLINE = -1.0
+"""A query that is not answered in time ends by the caller's deadline, not by an answer of ours."""
 _Reject = QueryRejectCondition
 
 
@@ -45,7 +47,7 @@ async def query_workflow(runtime: Runtime, request: QueryWorkflowRequest, call: 
     rejected = _rejection(request.query_reject_condition, loaded.state)
     if rejected is not None:
         return QueryWorkflowResponse(query_rejected=rejected)
-    until = time.monotonic() + call.wait(_LONGEST, margin=0.05)
+    until = time.monotonic() + call.wait(_LONGEST, margin=_AFTER_DEADLINE)
     loaded = await _when_idle(runtime, loaded, until)
     return _answer(await _ask(runtime, loaded, request, until))
 

@@ -44,24 +44,27 @@ async def signal_workflow_execution(
     validate.length("SignalName", request.signal_name)
     validate.length("RequestId", request.request_id)
     key = key_of(await find(runtime, request.namespace, request.workflow_execution))
-    request_id = request.request_id or runtime.clock.new_id()
-    await _deliver(runtime, key, request, request_id)
-    return SignalWorkflowExecutionResponse(link=_link(key, request_id))
+    validate.blob(request.input, runtime.limits.blob_size)
+    await _deliver(runtime, key, request)
+    return SignalWorkflowExecutionResponse(link=_link(key, request.request_id))
 
 
-async def _deliver(runtime: Runtime, key: RunKey, request: _SignalRequest, request_id: str) -> None:
+async def _deliver(runtime: Runtime, key: RunKey, request: _SignalRequest) -> None:
+    """Apply the signal once: a request id that was applied before is a success without effect."""
+    request_id = request.request_id
+    marks = [Mark(key.job_id, request_id)] if request_id else []
     try:
         await runtime.executions.update(
-            key,
-            lambda turn: _signal(turn, request, request_id),
-            marks=[Mark(key.job_id, request_id)],
-            missing=lambda: missing(key),
+            key, lambda turn: _signal(turn, request), marks=marks, missing=lambda: missing(key)
         )
     except DuplicateMark:
         return
+    except RpcError:
+        if not request_id or not await runtime.executions.is_marked(key, request_id):
+            raise
 
 
-def _signal(turn: Turn, request: _SignalRequest, request_id: str, *, schedule_task: bool = True) -> None:
+def _signal(turn: Turn, request: _SignalRequest, *, schedule_task: bool = True) -> None:
     if not turn.state.running:
         raise workflow_completed()
     if turn.state.close_attempted and turn.state.task_in_flight:
@@ -77,7 +80,7 @@ def _signal(turn: Turn, request: _SignalRequest, request_id: str, *, schedule_ta
         given if request.HasField(name) else None,  # type: ignore[arg-type]  # each name belongs to its request
         request.identity,
         request.header if request.HasField("header") else None,
-        request_id=request_id,
+        request_id=request.request_id,
         links=list(request.links),
         schedule_task=schedule_task,
     )
@@ -97,26 +100,29 @@ async def signal_with_start_workflow_execution(
     if policy == WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_UNSPECIFIED:
         joined = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING
         request.workflow_id_conflict_policy = joined
-    request_id = request.request_id or runtime.clock.new_id()
-    request.request_id = request_id
+    validate.blob(request.input, runtime.limits.blob_size)
+    validate.blob(request.signal_input, runtime.limits.blob_size)
     while True:
-        outcome = await start.open_or_join(runtime, request, lambda: _opening(runtime, request, request_id))
+        outcome = await start.open_or_join(runtime, request, lambda: _opening(runtime, request))
         key = key_of(outcome.run)
         if not outcome.started:
             try:
-                await _deliver(runtime, key, request, request_id)
+                await _deliver(runtime, key, request)
             except RpcError as error:
                 if error.message == workflow_completed().message:
                     continue  # it closed in between: start anew
                 raise
         return SignalWithStartWorkflowExecutionResponse(
-            run_id=key.run_id, started=outcome.started, signal_link=_link(key, request_id)
+            run_id=key.run_id,
+            first_execution_run_id=outcome.run.state.first_run_id,
+            started=outcome.started,
+            signal_link=_link(key, request.request_id),
         )
 
 
-def _opening(runtime: Runtime, request: SignalWithStartWorkflowExecutionRequest, request_id: str) -> Turn:
+def _opening(runtime: Runtime, request: SignalWithStartWorkflowExecutionRequest) -> Turn:
     turn = start.opening_turn(runtime, request, offer_task=False)
-    _signal(turn, request, request_id, schedule_task=False)
+    _signal(turn, request, schedule_task=False)
     begin(turn)
     return turn
 

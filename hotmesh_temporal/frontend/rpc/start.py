@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from temporalio.api.common.v1 import Link, Payload, Payloads
+from temporalio.api.common.v1 import Link, Payload, Payloads, WorkerVersionStamp
 from temporalio.api.enums.v1 import (
     ContinueAsNewInitiator,
     EventType,
@@ -14,7 +15,11 @@ from temporalio.api.enums.v1 import (
     WorkflowIdConflictPolicy,
     WorkflowIdReusePolicy,
 )
-from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
+from temporalio.api.history.v1 import (
+    HistoryEvent,
+    WorkflowExecutionOptionsUpdatedEventAttributes,
+    WorkflowExecutionStartedEventAttributes,
+)
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     SignalWithStartWorkflowExecutionRequest,
@@ -22,9 +27,10 @@ from temporalio.api.workflowservice.v1 import (
     StartWorkflowExecutionResponse,
 )
 
-from ...contracts.errors import CurrentRunConflict, RevisionConflict
+from ...contracts.commit import Mark
+from ...contracts.errors import CurrentRunConflict, DuplicateMark, RevisionConflict
 from ...engine import cron, model
-from ...engine.machines import workflow
+from ...engine.machines import workflow, workflow_task
 from ...engine.model import decode_state
 from ...engine.opening import Opening, begin, expiration, open_run
 from ...engine.protos import nanos
@@ -33,8 +39,10 @@ from ...engine.search_attributes import problem as attributes_problem
 from ...engine.turn import Turn
 from ...errors import already_started, invalid_argument
 from ...runtime.execution import Loaded
+from ...runtime.keys import RunKey
 from ...runtime.service import Runtime
 from .. import validate
+from .task_response import task_response
 
 if TYPE_CHECKING:
     from ..server import Call
@@ -57,14 +65,60 @@ async def start_workflow_execution(
     """Start a workflow, by the policies for an id that is in use already."""
     del call
     check(request)
+    validate.blob(request.input, runtime.limits.blob_size)
     check_policies(request)
-    outcome = await open_or_join(runtime, request, lambda: opening_turn(runtime, request))
+    outcome = await open_or_join(runtime, request, lambda: _first_turn(runtime, request))
     state = outcome.run.state
-    return StartWorkflowExecutionResponse(
+    response = StartWorkflowExecutionResponse(
         run_id=state.run_id,
+        first_execution_run_id=state.first_run_id,
         started=outcome.started,
         status=state.status,  # type: ignore[arg-type]  # enum values are ints
         link=_link_to_start(state),
+    )
+    task = state.task
+    if task is not None and task.started_at and task.request_id == request.request_id:
+        response.eager_workflow_task.CopyFrom(await task_response(runtime, outcome.run, task, only_new=False))
+    if not outcome.started and request.HasField("on_conflict_options"):
+        response.link.CopyFrom(await _attach(runtime, request, outcome.run))
+    return response
+
+
+def _first_turn(runtime: Runtime, request: StartWorkflowExecutionRequest) -> Turn:
+    """The new run; an eager start hands its first task to the starter, who has a worker of its own."""
+    turn = opening_turn(runtime, request)
+    if request.request_eager_execution and turn.state.task is not None:
+        turn.withdraw_workflow_task()
+        workflow_task.start(turn, request.request_id, request.identity, WorkerVersionStamp())
+    return turn
+
+
+async def _attach(runtime: Runtime, request: StartWorkflowExecutionRequest, existing: Loaded) -> Link:
+    """Note in the run that was there already what the request asks to be noted."""
+    options, request_id = request.on_conflict_options, request.request_id
+    attributes = WorkflowExecutionOptionsUpdatedEventAttributes()
+    if options.attach_request_id:
+        attributes.attached_request_id = request_id
+    links = list(request.links) if options.attach_links else []
+
+    def decide(turn: Turn) -> None:
+        def adjust(event: HistoryEvent) -> None:
+            event.worker_may_ignore = True
+            event.links.extend(links)
+
+        turn.record(attributes, adjust=adjust)
+
+    key = RunKey(request.namespace, request.workflow_id, existing.state.run_id)
+    marks = [Mark(key.job_id, request_id)] if options.attach_request_id and request_id else []
+    with contextlib.suppress(DuplicateMark):
+        await runtime.executions.update(key, decide, marks=marks)
+    reference = Link.WorkflowEvent.RequestIdReference(
+        request_id=request_id, event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED
+    )
+    return Link(
+        workflow_event=Link.WorkflowEvent(
+            namespace=key.namespace, workflow_id=key.workflow_id, run_id=key.run_id, request_id_ref=reference
+        )
     )
 
 
@@ -75,11 +129,15 @@ def check(request: StartRequest) -> None:
     if isinstance(request, SignalWithStartWorkflowExecutionRequest):
         if not request.signal_name:
             raise invalid_argument("signal not set")
-        validate.length("SignalName", request.signal_name)
-        validate.workflow_type(request.workflow_type, "workflow type not set")
+        validate.length_at_most("signal name", request.signal_name)
+        if not request.workflow_type.name:
+            raise invalid_argument("workflow type not set")
+        validate.length_at_most("workflow type name", request.workflow_type.name)
+        validate.length_at_most("Request ID", request.request_id)
     else:
         validate.refuse(request.completion_callbacks, "completion_callbacks")
-        validate.refuse(request.HasField("on_conflict_options"), "on_conflict_options")
+        attaches = request.on_conflict_options.attach_completion_callbacks
+        validate.refuse(attaches, "on_conflict_options.attach_completion_callbacks")
         validate.workflow_type(request.workflow_type)
     validate.task_queue(request.task_queue, present=request.HasField("task_queue"))
     validate.length("RequestId", request.request_id)
@@ -157,14 +215,14 @@ def _attributes(
     task = min(nanos(request.workflow_task_timeout) or runtime.limits.task_timeout, runtime.limits.task_timeout_maximum)
     attributes = WorkflowExecutionStartedEventAttributes(
         workflow_type=request.workflow_type,
-        task_queue=TaskQueue(name=request.task_queue.name, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL),
+        task_queue=TaskQueue(
+            name=request.task_queue.name, kind=request.task_queue.kind or TaskQueueKind.TASK_QUEUE_KIND_NORMAL
+        ),
         identity=request.identity,
         cron_schedule=request.cron_schedule,
         workflow_execution_expiration_time=expiration(now + wait, whole),
     )
-    _set_duration(attributes, "workflow_execution_timeout", whole)
-    _set_duration(attributes, "workflow_run_timeout", run)
-    _set_duration(attributes, "workflow_task_timeout", min(task, run) if run else task)
+    _set_timeouts(attributes, request, whole, run, min(task, run) if run else task)
     for name in ("input", "header", "memo", "search_attributes", "priority"):
         if request.HasField(name):  # type: ignore[arg-type]  # the names are fields of both requests
             getattr(attributes, name).CopyFrom(getattr(request, name))
@@ -180,9 +238,17 @@ def _attributes(
     return attributes
 
 
-def _set_duration(attributes: WorkflowExecutionStartedEventAttributes, name: str, value: int) -> None:
-    if value:
-        getattr(attributes, name).FromNanoseconds(value)
+def _set_timeouts(
+    attributes: WorkflowExecutionStartedEventAttributes, request: StartRequest, whole: int, run: int, task: int
+) -> None:
+    """A timeout that was given as zero is written as zero, one that was not given is left out."""
+    for name, value in (
+        ("workflow_execution_timeout", whole),
+        ("workflow_run_timeout", run),
+        ("workflow_task_timeout", task),
+    ):
+        if value or request.HasField(name):  # type: ignore[arg-type]  # the names are fields of both requests
+            getattr(attributes, name).FromNanoseconds(value)
 
 
 async def open_or_join(runtime: Runtime, request: StartRequest, make: Callable[[], Turn]) -> Outcome:
@@ -235,7 +301,7 @@ def _terminated(runtime: Runtime, current: Loaded, successor: Turn) -> Turn:
     turn = Turn(runtime.executions.context(), decode_state(current.data), current.origin)
     text = f"terminated by new runID: {successor.state.run_id}".encode()
     details = Payloads(payloads=[Payload(metadata={"encoding": b"json/plain"}, data=b'"' + text + b'"')])
-    workflow.terminate(turn, "TerminateIfRunning WorkflowIdReusePolicy Policy", details, workflow.SERVER)
+    workflow.terminate(turn, "TerminateIfRunning WorkflowIdReusePolicy", details, workflow.SERVER)
     return turn
 
 

@@ -44,6 +44,8 @@ async def get_system_info(runtime: Runtime, request: GetSystemInfoRequest, call:
             encoded_failure_attributes=True,
             upsert_memo=True,
             sdk_metadata=True,
+            eager_workflow_start=True,
+            count_group_by_execution_status=True,
             build_id_based_versioning=True,
         ),
     )

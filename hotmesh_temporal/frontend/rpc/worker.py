@@ -18,6 +18,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from ...engine.turn import Turn
+from ...errors import workflow_completed
 from ...runtime.keys import QueueKey
 from ...runtime.service import Runtime
 from .. import validate
@@ -54,6 +55,8 @@ async def reset_sticky_task_queue(
     validate.execution(request.execution, present=request.HasField("execution"))
 
     def decide(turn: Turn) -> None:
+        if not turn.state.running:
+            raise workflow_completed()
         turn.state.sticky_queue, turn.state.sticky_timeout = "", 0
 
     key = key_of(await find(runtime, request.namespace, request.execution))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from temporalio.api.common.v1 import WorkerVersionStamp, WorkflowExecution, WorkflowType
+from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import TaskQueueKind
 from temporalio.api.history.v1 import History
 from temporalio.api.query.v1 import WorkflowQuery
-from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueRequest,
     PollWorkflowTaskQueueResponse,
@@ -19,14 +18,12 @@ from temporalio.api.workflowservice.v1 import (
     RespondWorkflowTaskFailedResponse,
 )
 
-from ...engine import tasks
+from ...engine import commands, tasks
 from ...engine.machines import workflow_task
 from ...engine.model import WorkflowTask
-from ...engine.protos import timestamp
 from ...engine.tasks import Answered
 from ...engine.turn import Turn
 from ...errors import RpcError, TaskFailed, invalid_argument, task_not_found
-from ...runtime.execution import Loaded
 from ...runtime.keys import QueueKey, TaskMessage, decode_task, run_key
 from ...runtime.matching import Delivery
 from ...runtime.service import Runtime
@@ -37,6 +34,7 @@ from .activity_tasks import activity_response
 from .deliveries import ack_of, drop
 from .lookup import missing
 from .polling import LONG_POLL_SECONDS, check_deadline, version_of
+from .task_response import normal_queue, task_response
 
 if TYPE_CHECKING:
     from ..server import Call
@@ -47,7 +45,7 @@ async def poll_workflow_task_queue(
 ) -> PollWorkflowTaskQueueResponse:
     """The next workflow task or query of the queue; empty if none came in time."""
     validate.namespace(request.namespace)
-    validate.polled_queue(request.task_queue)
+    validate.polled_queue(request.task_queue, present=request.HasField("task_queue"))
     check_deadline(call)
     queue = QueueKey(request.namespace, False, request.task_queue.name)
     until = time.monotonic() + call.wait(LONG_POLL_SECONDS)
@@ -85,49 +83,7 @@ async def _take(
         await drop(runtime, ack)
         return None
     sticky = request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
-    return await _response(runtime, loaded, task, only_new=sticky)
-
-
-async def _response(
-    runtime: Runtime, loaded: Loaded, task: WorkflowTask, *, only_new: bool
-) -> PollWorkflowTaskQueueResponse:
-    """A started task with the history that the worker lacks: all of it, or what came after its last task."""
-    state = loaded.state
-    first = state.last_task_started_id + 1 if only_new else 1
-    history, reached = await runtime.histories.read(loaded, first, state.next_event_id)
-    next_page = b""
-    if reached < state.next_event_id:
-        page = HistoryPageToken(
-            state.namespace, state.workflow_id, state.run_id, reached, state.next_event_id, True, for_worker=True
-        )
-        next_page = tokens.encode(page)
-    elif task.attempt > 1:
-        history.events.extend(workflow_task.transient_events(state, task))
-    token = WorkflowTaskToken(
-        state.namespace,
-        state.workflow_id,
-        state.run_id,
-        task.scheduled_event_id,
-        task.started_event_id,
-        task.attempt,
-    )
-    return PollWorkflowTaskQueueResponse(
-        task_token=tokens.encode(token),
-        workflow_execution=WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id),
-        workflow_type=WorkflowType(name=state.workflow_type),
-        previous_started_event_id=state.last_task_started_id,
-        started_event_id=task.started_event_id,
-        attempt=task.attempt,
-        history=history,
-        next_page_token=next_page,
-        workflow_execution_task_queue=_normal_queue(state.task_queue),
-        scheduled_time=timestamp(task.scheduled_at),
-        started_time=timestamp(task.started_at),
-    )
-
-
-def _normal_queue(name: str) -> TaskQueue:
-    return TaskQueue(name=name, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL)
+    return await task_response(runtime, loaded, task, only_new=sticky)
 
 
 async def _take_query(
@@ -155,12 +111,10 @@ async def _take_query(
         workflow_execution=WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id),
         workflow_type=WorkflowType(name=state.workflow_type),
         previous_started_event_id=state.last_task_started_id,
-        started_event_id=state.last_task_started_id,
-        attempt=1,
         history=history,
         next_page_token=next_page,
         query=WorkflowQuery.FromString(message.request),
-        workflow_execution_task_queue=_normal_queue(state.task_queue),
+        workflow_execution_task_queue=normal_queue(state.task_queue),
     )
 
 
@@ -171,6 +125,7 @@ async def respond_workflow_task_completed(
     del call
     token = tokens.decode_task(WorkflowTaskToken, request.task_token, request.namespace)
     validate.refuse(request.messages, "messages (workflow updates)")
+    commands.check_sequence(request.commands)
     check = (token.scheduled_event_id, token.started_event_id, token.attempt)
 
     def decide(turn: Turn) -> Answered:
@@ -184,7 +139,7 @@ async def respond_workflow_task_completed(
         raise invalid_argument(error.message) from error
     response = RespondWorkflowTaskCompletedResponse()
     if answered.next_task is not None:
-        inline = await _response(runtime, loaded, answered.next_task, only_new=True)
+        inline = await task_response(runtime, loaded, answered.next_task, only_new=True)
         response.workflow_task.CopyFrom(inline)
     for pending in answered.eager:
         response.activity_tasks.append(await activity_response(runtime, loaded, pending))
@@ -208,14 +163,12 @@ async def respond_workflow_task_failed(
 
     def decide(turn: Turn) -> None:
         tasks.check_workflow_task(turn.state, token.scheduled_event_id, token.started_event_id, token.attempt)
-        stamp = request.worker_version if request.HasField("worker_version") else WorkerVersionStamp()
         workflow_task.fail(
             turn,
             request.cause,
             request.failure if request.HasField("failure") else None,
             request.identity,
             request.binary_checksum,
-            stamp if stamp.ByteSize() else None,
         )
         workflow_task.schedule(turn)
 
