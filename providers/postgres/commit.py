@@ -38,7 +38,7 @@ _TYPED_GROUPS = {
     "p_consumers p_out_streams p_out_messages p_ack_groups p_ack_consumers p_timers p_payloads p_cancelled "
     "p_docs p_namespaces p_doc_status p_types p_workflow_ids p_run_ids p_task_queues p_fields",
     "bigint": "p_revisions p_status p_first p_next p_batch_first p_batch_next p_visible p_leases p_out_visible "
-    "p_ack_ids p_fire_at p_start_times p_close_times",
+    "p_ack_ids p_fire_at p_start_times p_close_times p_execution_times p_durations p_lengths p_sizes p_transitions",
     "integer": "p_batch_run p_priorities p_out_priorities p_ack_attempts",
     "bytea": "p_states p_origins p_batch_data p_doc_data",
     "uuid": "p_new_queues p_queues p_ack_queues",

@@ -19,12 +19,18 @@ TEXT_COLUMNS = {
     "RunId": "run_id",
     "TaskQueue": "task_queue",
 }
-NUMBER_COLUMNS = {"StartTime": "start_time", "CloseTime": "close_time"}
+NUMBER_COLUMNS = {
+    "StartTime": "start_time",
+    "CloseTime": "close_time",
+    "ExecutionTime": "execution_time",
+    "ExecutionDuration": "execution_duration",
+    "HistoryLength": "history_length",
+    "HistorySizeBytes": "history_size",
+    "StateTransitionCount": "state_transitions",
+}
 COLUMNS = TEXT_COLUMNS | NUMBER_COLUMNS
 
-SELECTED = (
-    "doc_id, namespace, status, workflow_type, workflow_id, run_id, task_queue, start_time, close_time, fields, data"
-)
+SELECTED = f"doc_id, namespace, {', '.join(COLUMNS.values())}, fields, data"
 
 _PARAMETERS = {
     "status": "p_doc_status",
@@ -34,9 +40,12 @@ _PARAMETERS = {
     "task_queue": "p_task_queues",
     "start_time": "p_start_times",
     "close_time": "p_close_times",
+    "execution_time": "p_execution_times",
+    "execution_duration": "p_durations",
+    "history_length": "p_lengths",
+    "history_size": "p_sizes",
+    "state_transitions": "p_transitions",
 }
-# Every optional group is always sent: a NULL array would leave the old value in doubt.
-PUT_PARAMETERS = ("p_docs", "p_namespaces", *_PARAMETERS.values(), "p_fields", "p_doc_data")
 
 
 def document_arguments(given: Sequence[SearchDocument]) -> dict[str, Any]:
@@ -46,14 +55,14 @@ def document_arguments(given: Sequence[SearchDocument]) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "p_docs": [document.doc_id for document in documents],
         "p_namespaces": [document.namespace for document in documents],
+        "p_doc_data": [document.data for document in documents],
     }
     for name, column in TEXT_COLUMNS.items():
         arguments[_PARAMETERS[column]] = [_text(name, document.fields.get(name)) for document in documents]
     for name, column in NUMBER_COLUMNS.items():
         arguments[_PARAMETERS[column]] = [_number(name, document.fields.get(name)) for document in documents]
     arguments["p_fields"] = [_other_fields(document) for document in documents]
-    arguments["p_doc_data"] = [document.data for document in documents]
-    return arguments
+    return {name: values for name, values in arguments.items() if any(value is not None for value in values)}
 
 
 def document_of(row: Row) -> SearchDocument:

@@ -28,6 +28,8 @@ CREATE FUNCTION hotmesh.commit_work(
     p_docs text[] DEFAULT NULL, p_namespaces text[] DEFAULT NULL, p_doc_status text[] DEFAULT NULL,
     p_types text[] DEFAULT NULL, p_workflow_ids text[] DEFAULT NULL, p_run_ids text[] DEFAULT NULL,
     p_task_queues text[] DEFAULT NULL, p_start_times bigint[] DEFAULT NULL, p_close_times bigint[] DEFAULT NULL,
+    p_execution_times bigint[] DEFAULT NULL, p_durations bigint[] DEFAULT NULL, p_lengths bigint[] DEFAULT NULL,
+    p_sizes bigint[] DEFAULT NULL, p_transitions bigint[] DEFAULT NULL,
     p_fields text[] DEFAULT NULL, p_doc_data bytea[] DEFAULT NULL
 ) RETURNS text[] LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
@@ -129,7 +131,8 @@ BEGIN
     END LOOP;
     IF p_docs IS NOT NULL THEN
         PERFORM hotmesh.put_documents(p_app, p_docs, p_namespaces, p_doc_status, p_types, p_workflow_ids, p_run_ids,
-            p_task_queues, p_start_times, p_close_times, p_fields, p_doc_data);
+            p_task_queues, p_start_times, p_close_times, p_execution_times, p_durations, p_lengths, p_sizes,
+            p_transitions, p_fields, p_doc_data);
     END IF;
     RETURN v_result;
 END $$;
@@ -216,22 +219,26 @@ BEGIN
     END LOOP;
 END $$;
 
--- Inserts documents or replaces them whole. Parallel arrays, sorted by id, no id twice.
+-- Inserts documents or replaces them whole. Parallel arrays, sorted by id, no id twice; a NULL array is one of NULLs.
 CREATE FUNCTION hotmesh.put_documents(
     p_app integer, p_docs text[], p_namespaces text[], p_status text[], p_types text[], p_workflow_ids text[],
-    p_run_ids text[], p_task_queues text[], p_start_times bigint[], p_close_times bigint[], p_fields text[],
-    p_data bytea[]
+    p_run_ids text[], p_task_queues text[], p_start_times bigint[], p_close_times bigint[], p_execution_times bigint[],
+    p_durations bigint[], p_lengths bigint[], p_sizes bigint[], p_transitions bigint[], p_fields text[], p_data bytea[]
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     FOR i IN 1 .. cardinality(p_docs) LOOP
         INSERT INTO hotmesh.documents (app, doc_id, namespace, status, workflow_type, workflow_id, run_id, task_queue,
-            start_time, close_time, fields, data)
+            start_time, close_time, execution_time, execution_duration, history_length, history_size,
+            state_transitions, fields, data)
         VALUES (p_app, p_docs[i], p_namespaces[i], p_status[i], p_types[i], p_workflow_ids[i], p_run_ids[i],
-            p_task_queues[i], p_start_times[i], p_close_times[i], p_fields[i]::jsonb, p_data[i])
+            p_task_queues[i], p_start_times[i], p_close_times[i], p_execution_times[i], p_durations[i], p_lengths[i],
+            p_sizes[i], p_transitions[i], p_fields[i]::jsonb, p_data[i])
         ON CONFLICT (app, doc_id) DO UPDATE SET namespace = excluded.namespace, status = excluded.status,
             workflow_type = excluded.workflow_type, workflow_id = excluded.workflow_id, run_id = excluded.run_id,
             task_queue = excluded.task_queue, start_time = excluded.start_time, close_time = excluded.close_time,
-            fields = excluded.fields, data = excluded.data;
+            execution_time = excluded.execution_time, execution_duration = excluded.execution_duration,
+            history_length = excluded.history_length, history_size = excluded.history_size,
+            state_transitions = excluded.state_transitions, fields = excluded.fields, data = excluded.data;
     END LOOP;
 END $$;
 
