@@ -69,11 +69,15 @@ class RpcError(Exception):
 
 
 class TaskFailed(Exception):
-    """A command is invalid: the workflow task fails with ``cause`` (a ``WorkflowTaskFailedCause``) and this message."""
+    """A command is invalid: the workflow task fails with ``cause`` (a ``WorkflowTaskFailedCause``) and this message.
 
-    def __init__(self, cause: int, problem: str) -> None:
+    ``terminates``: the run is ended with it, because trying again cannot help.
+    """
+
+    def __init__(self, cause: int, problem: str, *, terminates: bool = False) -> None:
         title = _cause_title(cause)
         self.cause = cause
+        self.terminates = terminates
         self.message = f"{title}: {problem}" if problem else title
         super().__init__(self.message)
 

@@ -13,7 +13,7 @@ from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedReques
 from ..errors import TaskFailed, activity_not_found, not_found, task_not_found, workflow_completed
 from . import commands
 from .commands.scope import CommandScope
-from .machines import activity, workflow_task
+from .machines import activity, workflow, workflow_task
 from .model import Activity, ExecutionState, WorkflowTask
 from .protos import timestamp
 from .turn import Turn
@@ -35,7 +35,12 @@ def take_workflow_task(
 ) -> WorkflowTask | None:
     """Hand the offered task to a worker; None if the offer is stale."""
     task = turn.state.task
-    if task is None or task.started_at or (task.scheduled_event_id, task.attempt) != (event_id, attempt):
+    if (
+        task is None
+        or not turn.state.running
+        or task.started_at
+        or (task.scheduled_event_id, task.attempt) != (event_id, attempt)
+    ):
         return None
     return workflow_task.start(turn, request_id, identity, version)
 
@@ -139,6 +144,8 @@ def reject_answer(turn: Turn, error: TaskFailed, identity: str) -> None:
     failure = Failure(message=error.message, server_failure_info=ServerFailureInfo())
     workflow_task.fail(turn, error.cause, failure, identity)
     turn.state.close_attempted = error.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
+    if error.terminates:
+        workflow.terminate(turn, error.message, None, workflow.SERVER)
     workflow_task.schedule(turn)
 
 

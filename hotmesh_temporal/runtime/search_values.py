@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
-from temporalio.api.common.v1 import Payload
+from temporalio.api.common.v1 import Payload, SearchAttributes
 
 from ..contracts.search import SearchValue
+from ..engine.model import ExecutionState
 
 
 def decode_attribute(payload: Payload) -> SearchValue | None:
@@ -18,3 +19,13 @@ def decode_attribute(payload: Payload) -> SearchValue | None:
     if payload.metadata.get("type") in (b"Datetime", b"6") and isinstance(value, str):
         return int(datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp() * 1_000_000)
     return value
+
+
+def search_attributes_of(state: ExecutionState) -> SearchAttributes:
+    """What a reader sees: those of the workflow, and the builds of its workers."""
+    attributes = SearchAttributes.FromString(state.search_attributes)
+    if state.build_ids:
+        text = "[" + ",".join(f'"{each}"' for each in state.build_ids) + "]"
+        payload = Payload(metadata={"encoding": b"json/plain", "type": b"KeywordList"}, data=text.encode())
+        attributes.indexed_fields["BuildIds"].CopyFrom(payload)
+    return attributes

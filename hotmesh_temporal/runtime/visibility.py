@@ -7,8 +7,8 @@ from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 
 from ..contracts.search import SearchDocument, SearchValue
 from ..engine.model import ExecutionState
-from ..engine.protos import timestamp
-from .search_values import decode_attribute
+from ..engine.protos import duration, timestamp
+from .search_values import decode_attribute, search_attributes_of
 
 STATUS_NAMES = ("Unspecified", "Running", "Completed", "Failed", "Canceled", "Terminated", "ContinuedAsNew", "TimedOut")
 
@@ -49,11 +49,12 @@ def _entry(state: ExecutionState) -> WorkflowExecutionInfo:
         status=state.status,  # type: ignore[arg-type]  # enum values are ints
         task_queue=state.task_queue,
         memo=Memo.FromString(state.memo),
-        search_attributes=SearchAttributes.FromString(state.search_attributes),
+        search_attributes=search_attributes_of(state),
         root_execution=WorkflowExecution(workflow_id=state.workflow_id, run_id=state.first_run_id),
     )
     if not state.running:
         info.close_time.CopyFrom(timestamp(state.closed_at))
+        info.execution_duration.CopyFrom(duration(state.closed_at - state.execution_at))
         info.history_length = state.next_event_id - 1
         info.history_size_bytes = state.history_size
         info.state_transition_count = state.transitions

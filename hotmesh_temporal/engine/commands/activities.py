@@ -17,7 +17,7 @@ from ..machines import activity
 from ..protos import duration, nanos
 from ..retry import problem, with_defaults
 from ..turn import Turn
-from .scope import CommandScope, require
+from .scope import CommandScope, require, require_size
 
 _BAD = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES
 _BAD_CANCEL = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_ACTIVITY_ATTRIBUTES
@@ -29,6 +29,7 @@ def schedule(scope: CommandScope, command: Command) -> None:
     """ScheduleActivityTask."""
     given, turn = command.schedule_activity_task_command_attributes, scope.turn
     _check(given, turn.ctx.limits.id_length)
+    require_size(scope, given.input, "ScheduleActivityTaskCommandAttributes.Input")
     limit = turn.ctx.limits.pending_activities
     require(
         len(turn.state.activities) < limit,

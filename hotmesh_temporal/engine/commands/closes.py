@@ -13,7 +13,7 @@ from ..machines import workflow
 from ..opening import Continuation, continue_run
 from ..protos import duration, nanos
 from ..retry import with_defaults
-from .scope import CommandScope, require
+from .scope import CommandScope, require, require_size
 
 _UNHANDLED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
 _BAD_CONTINUE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_CONTINUE_AS_NEW_ATTRIBUTES
@@ -26,6 +26,7 @@ def complete(scope: CommandScope, command: Command) -> None:
         return
     attributes = command.complete_workflow_execution_command_attributes
     result = attributes.result if attributes.HasField("result") else None
+    require_size(scope, attributes.result, "CompleteWorkflowExecutionCommandAttributes.Result")
     closing.complete(scope.turn, scope.completed_id, result)
 
 
@@ -52,8 +53,11 @@ def continue_as_new(scope: CommandScope, command: Command) -> None:
     if not _may_close(scope):
         return
     given, turn = command.continue_as_new_workflow_execution_command_attributes, scope.turn
-    _check(given)
-    run_timeout = nanos(given.workflow_run_timeout)
+    given.workflow_type.name = given.workflow_type.name or turn.state.workflow_type
+    if not given.task_queue.name:
+        given.task_queue.CopyFrom(turn.origin.workflow_execution_started_event_attributes.task_queue)
+    _check(given, turn.ctx.limits.id_length)
+    run_timeout = nanos(given.workflow_run_timeout) or turn.state.run_timeout
     if turn.state.execution_timeout:
         run_timeout = min(run_timeout or turn.state.execution_timeout, turn.state.execution_timeout)
     how = Continuation(
@@ -97,13 +101,21 @@ def continue_as_new(scope: CommandScope, command: Command) -> None:
     )
 
 
-def _check(given: ContinueAsNewWorkflowExecutionCommandAttributes) -> None:
+def _check(given: ContinueAsNewWorkflowExecutionCommandAttributes, id_limit: int) -> None:
     for name in ("workflow_run_timeout", "workflow_task_timeout", "backoff_start_interval"):
         title = "".join(part.capitalize() for part in name.split("_"))
         require(
             nanos(getattr(given, name)) >= 0,
             _BAD_CONTINUE,
             f"Invalid {title} on ContinueAsNewWorkflowExecutionCommand: negative duration. {_who(given)}",
+        )
+
+    for title, name in (("WorkflowType", given.workflow_type.name), ("TaskQueue", given.task_queue.name)):
+        require(
+            len(name.encode()) <= id_limit,
+            _BAD_CONTINUE,
+            f"{title} on ContinueAsNewWorkflowExecutionCommand exceeds length limit. {_who(given)} "
+            f"Length={len(name)} Limit={id_limit}",
         )
 
 

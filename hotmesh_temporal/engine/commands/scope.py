@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from google.protobuf.message import Message
+from temporalio.api.enums.v1 import WorkflowTaskFailedCause
+
 from ...errors import TaskFailed
 from ..turn import Turn
 
@@ -27,3 +30,10 @@ def require(condition: object, cause: int, message: str) -> None:
     """Fail the workflow task unless the condition holds."""
     if not condition:
         raise TaskFailed(cause, message)
+
+
+def require_size(scope: CommandScope, given: Message, name: str) -> None:
+    """A payload within the limit. A larger one ends the run, because its worker would send it again and again."""
+    if given.ByteSize() > scope.turn.ctx.limits.blob_size:
+        cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES
+        raise TaskFailed(cause, f"{name} exceeds size limit.", terminates=True)

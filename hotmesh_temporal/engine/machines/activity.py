@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
-from temporalio.api.common.v1 import Payloads, WorkerVersionStamp
+from temporalio.api.common.v1 import Payload, Payloads, WorkerVersionStamp
 from temporalio.api.enums.v1 import EventType, RetryState, TimeoutType
 from temporalio.api.failure.v1 import Failure, TimeoutFailureInfo
 from temporalio.api.history.v1 import (
@@ -62,7 +62,6 @@ def start(turn: Turn, activity: Activity, request_id: str, identity: str) -> Non
     activity.started_at = turn.ctx.now
     activity.request_id, activity.identity = request_id, identity
     activity.last_worker_identity = identity
-    activity.heartbeat_at = 0
 
 
 def heartbeat(turn: Turn, activity: Activity, details: Payloads | None) -> None:
@@ -93,8 +92,7 @@ def cancel_at_worker(turn: Turn, activity: Activity, details: Payloads | None, b
 
 def cancel_unstarted(turn: Turn, activity: Activity, identity: str) -> None:
     """Nobody works on it: a request to cancel ends it at once."""
-    details = Payloads.FromString(activity.heartbeat_details) if activity.heartbeat_details else None
-    _write_canceled(turn, activity, 0, details, identity)
+    _write_canceled(turn, activity, 0, _NOT_STARTED, identity)
 
 
 def _write_canceled(turn: Turn, activity: Activity, started_id: int, details: Payloads | None, identity: str) -> None:
@@ -155,6 +153,7 @@ def time_out(turn: Turn, activity: Activity, kind: int) -> bool:
     return False
 
 
+_NOT_STARTED = Payloads(payloads=[Payload(metadata={"encoding": b"json/plain"}, data=b'"ACTIVITY_ID_NOT_STARTED"')])
 _OF_THE_WHOLE = (TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START)
 
 

@@ -9,8 +9,6 @@ from temporalio.api.activity.v1 import ActivityOptions
 from temporalio.api.common.v1 import (
     ActivityType,
     Memo,
-    Payload,
-    SearchAttributes,
     WorkerVersionStamp,
     WorkflowExecution,
     WorkflowType,
@@ -18,6 +16,7 @@ from temporalio.api.common.v1 import (
 from temporalio.api.enums.v1 import EventType, PendingActivityState, PendingWorkflowTaskState
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflow.v1 import (
     PendingActivityInfo,
     PendingWorkflowTaskInfo,
@@ -35,6 +34,7 @@ from temporalio.api.workflowservice.v1 import (
 from ...engine.model import Activity, ExecutionState, WorkflowTask
 from ...engine.protos import duration, timestamp
 from ...runtime.execution import Loaded
+from ...runtime.search_values import search_attributes_of
 from ...runtime.service import Runtime
 from .. import validate
 from .lookup import find
@@ -90,7 +90,7 @@ def _info(state: ExecutionState, origin: HistoryEvent) -> WorkflowExecutionInfo:
         history_length=state.next_event_id - 1,
         execution_time=timestamp(state.execution_at),
         memo=Memo.FromString(state.memo),
-        search_attributes=_search_attributes(state),
+        search_attributes=search_attributes_of(state),
         auto_reset_points=ResetPoints.FromString(state.reset_points),
         task_queue=state.task_queue,
         state_transition_count=state.transitions,
@@ -106,15 +106,6 @@ def _info(state: ExecutionState, origin: HistoryEvent) -> WorkflowExecutionInfo:
         info.close_time.CopyFrom(timestamp(state.closed_at))
         info.execution_duration.CopyFrom(duration(state.closed_at - state.execution_at))
     return info
-
-
-def _search_attributes(state: ExecutionState) -> SearchAttributes:
-    attributes = SearchAttributes.FromString(state.search_attributes)
-    if state.build_ids:
-        text = "[" + ",".join(f'"{each}"' for each in state.build_ids) + "]"
-        payload = Payload(metadata={"encoding": b"json/plain", "type": b"KeywordList"}, data=text.encode())
-        attributes.indexed_fields["BuildIds"].CopyFrom(payload)
-    return attributes
 
 
 def _extended(state: ExecutionState) -> WorkflowExecutionExtendedInfo:
@@ -165,7 +156,7 @@ async def _activity(runtime: Runtime, loaded: Loaded, activity: Activity) -> Pen
         last_worker_identity=activity.last_worker_identity,
         priority=scheduled.priority if scheduled.HasField("priority") else None,
         activity_options=ActivityOptions(
-            task_queue=scheduled.task_queue,
+            task_queue=TaskQueue(name=activity.queue, normal_name=activity.queue),
             schedule_to_close_timeout=scheduled.schedule_to_close_timeout,
             schedule_to_start_timeout=scheduled.schedule_to_start_timeout,
             start_to_close_timeout=scheduled.start_to_close_timeout,
@@ -184,15 +175,14 @@ async def _activity(runtime: Runtime, loaded: Loaded, activity: Activity) -> Pen
 
 
 def _set_times(info: PendingActivityInfo, activity: Activity) -> None:
+    info.scheduled_time.CopyFrom(timestamp(activity.scheduled_at))
     if activity.started:
         info.last_started_time.CopyFrom(timestamp(activity.started_at))
-    else:
-        info.scheduled_time.CopyFrom(timestamp(activity.scheduled_at))
     if activity.heartbeat_at:
         info.last_heartbeat_time.CopyFrom(timestamp(activity.heartbeat_at))
     if activity.last_attempt_completed_at:
         info.last_attempt_complete_time.CopyFrom(timestamp(activity.last_attempt_completed_at))
-    if activity.retry_interval:
+    if activity.retry_interval and not activity.started:
         info.current_retry_interval.CopyFrom(duration(activity.retry_interval))
     if activity.retry_at:
         info.next_attempt_schedule_time.CopyFrom(timestamp(activity.retry_at))

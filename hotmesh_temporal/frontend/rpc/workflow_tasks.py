@@ -23,7 +23,7 @@ from ...engine.machines import workflow_task
 from ...engine.model import WorkflowTask
 from ...engine.tasks import Answered
 from ...engine.turn import Turn
-from ...errors import RpcError, TaskFailed, invalid_argument, task_not_found
+from ...errors import RpcError, TaskFailed, invalid_argument, task_not_found, workflow_completed
 from ...runtime.keys import QueueKey, TaskMessage, decode_task, run_key
 from ...runtime.matching import Delivery
 from ...runtime.service import Runtime
@@ -113,6 +113,7 @@ async def _take_query(
         previous_started_event_id=state.last_task_started_id,
         history=history,
         next_page_token=next_page,
+        attempt=1,
         query=WorkflowQuery.FromString(message.request),
         workflow_execution_task_queue=normal_queue(state.task_queue),
     )
@@ -162,6 +163,8 @@ async def respond_workflow_task_failed(
     token = tokens.decode_task(WorkflowTaskToken, request.task_token, request.namespace)
 
     def decide(turn: Turn) -> None:
+        if not turn.state.running:
+            raise workflow_completed()
         tasks.check_workflow_task(turn.state, token.scheduled_event_id, token.started_event_id, token.attempt)
         workflow_task.fail(
             turn,
