@@ -1,0 +1,2 @@
+# The folder providers/postgres is installed under this name (see pyproject.toml).
+from providers.postgres import *
