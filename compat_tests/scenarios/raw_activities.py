@@ -10,7 +10,7 @@ from temporalio.api.command.v1 import (
     RequestCancelActivityTaskCommandAttributes,
     ScheduleActivityTaskCommandAttributes,
 )
-from temporalio.api.common.v1 import Header, Priority, RetryPolicy, WorkflowExecution
+from temporalio.api.common.v1 import Header, Priority, RetryPolicy, WorkerVersionStamp, WorkflowExecution
 from temporalio.api.enums.v1 import TimeoutType
 from temporalio.api.failure.v1 import (
     ApplicationFailureInfo,
@@ -19,6 +19,7 @@ from temporalio.api.failure.v1 import (
     ServerFailureInfo,
     TimeoutFailureInfo,
 )
+from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
     DescribeWorkflowExecutionResponse,
@@ -26,6 +27,8 @@ from temporalio.api.workflowservice.v1 import (
     RecordActivityTaskHeartbeatRequest,
     RecordActivityTaskHeartbeatResponse,
     RespondActivityTaskCanceledRequest,
+    RespondActivityTaskCompletedRequest,
+    RespondActivityTaskFailedRequest,
 )
 
 from compat_tests.env import NAMESPACE, Env
@@ -294,3 +297,41 @@ async def scenario_workflow_closes_over_pending_activity(env: Env) -> None:
     env.record("description", await _describe(env, workflow_id))
     env.record("activity task", (await worker.poll_activity(timeout=3)).activity_id)
     await env.history(workflow_id)
+
+
+async def scenario_activity_backoff_intervals(env: Env) -> None:
+    """Each wait is longer by the coefficient, up to the maximum."""
+    maximum = Duration(seconds=1, nanos=500_000_000)
+    policy = RetryPolicy(initial_interval=Duration(seconds=1), backoff_coefficient=2, maximum_interval=maximum)
+    workflow_id, worker = await _scheduled(env, retry_policy=policy)
+    for _ in range(3):
+        task = await worker.poll_activity()
+        await worker.fail_activity(task, _failure())
+        pending = (await _describe(env, workflow_id)).pending_activities[0]
+        env.record("waiting", {"attempt": pending.attempt, "current_retry_interval": _interval(pending)})
+    await env.client.get_workflow_handle(workflow_id).terminate()
+
+
+def _interval(pending: PendingActivityInfo) -> str:
+    return f"{pending.current_retry_interval.ToTimedelta().total_seconds()}s"
+
+
+async def scenario_activity_worker_version(env: Env) -> None:
+    """Which build a worker names, and in which events it is kept."""
+    workflow_id, worker = env.id(), RawWorker(env)
+    await env.start_raw(workflow_id)
+    stamp = WorkerVersionStamp(build_id="build-1")
+    await worker.run_task(schedule_activity(env, "a"), schedule_activity(env, "b"), worker_version_stamp=stamp)
+    for answer in ("complete", "fail"):
+        task = await worker.poll_activity()
+        fields: dict[str, Any] = {"namespace": NAMESPACE, "task_token": task.task_token, "worker_version": stamp}
+        if answer == "complete":
+            await env.rpc.respond_activity_task_completed(RespondActivityTaskCompletedRequest(**fields))
+        else:
+            failure = _failure(non_retryable=True)
+            await env.rpc.respond_activity_task_failed(RespondActivityTaskFailedRequest(**fields, failure=failure))
+        if answer == "complete":
+            await worker.run_task()
+    env.record("task", await worker.run_task(complete_workflow(), worker_version_stamp=stamp))
+    await env.history(workflow_id)
+    env.record("description", await _describe(env, workflow_id))

@@ -172,6 +172,18 @@ async def scenario_start_with_everything(env: Env) -> None:
         env.record("summary", [await description.static_summary(), await description.static_details()])
 
 
+async def scenario_start_eager(env: Env) -> None:
+    """The starter asks for the first task itself."""
+    workflow_id, worker = env.id(), RawWorker(env)
+    response = await env.start_raw(workflow_id, request_eager_execution=True)
+    env.record("response", response)
+    if response.HasField("eager_workflow_task"):
+        await worker.complete(response.eager_workflow_task, complete_workflow())
+    else:
+        await worker.run_task(complete_workflow())
+    await env.history(workflow_id)
+
+
 async def scenario_timeouts_are_capped(env: Env) -> None:
     """A run or task timeout longer than the execution timeout is cut; a task timeout has a maximum."""
     for number, (execution, run, task) in enumerate([(10, 20, 0), (10, 0, 30), (0, 0, 10_000), (0, 5, 7), (3, 2, 1)]):
