@@ -321,7 +321,7 @@ async def scenario_activity_worker_version(env: Env) -> None:
     workflow_id, worker = env.id(), RawWorker(env)
     await env.start_raw(workflow_id)
     stamp = WorkerVersionStamp(build_id="build-1")
-    await worker.run_task(schedule_activity(env, "a"), schedule_activity(env, "b"), worker_version_stamp=stamp)
+    await worker.run_task(schedule_activity(env, "a"), worker_version_stamp=stamp)
     for answer in ("complete", "fail"):
         task = await worker.poll_activity()
         fields: dict[str, Any] = {"namespace": NAMESPACE, "task_token": task.task_token, "worker_version": stamp}
@@ -331,7 +331,7 @@ async def scenario_activity_worker_version(env: Env) -> None:
             failure = _failure(non_retryable=True)
             await env.rpc.respond_activity_task_failed(RespondActivityTaskFailedRequest(**fields, failure=failure))
         if answer == "complete":
-            await worker.run_task()
+            await worker.run_task(schedule_activity(env, "b"))
     env.record("task", await worker.run_task(complete_workflow(), worker_version_stamp=stamp))
     await env.history(workflow_id)
     env.record("description", await _describe(env, workflow_id))
