@@ -169,11 +169,10 @@ class EngineHost:
             await self._frontend.start()
         except BaseException as error:
             self._started.set_exception(error)
-        else:
-            self._started.set_result(None)
-            await self._stop.wait()
-        finally:
-            await self._close()
+            return
+        self._started.set_result(None)
+        await self._stop.wait()
+        await self._close()
 
     async def _close(self) -> None:
         if self._listener is not None:

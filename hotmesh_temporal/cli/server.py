@@ -58,8 +58,8 @@ async def _serve(connections: Connections, ip: str, port: int, namespaces: Seque
     backend = connections.backend()
     frontend = new_frontend(backend)
     listener = GrpcListener(frontend, host=ip, port=port)
+    await frontend.start()
     try:
-        await frontend.start()
         for namespace in namespaces:
             await _register(frontend, namespace)
         address = await listener.start()

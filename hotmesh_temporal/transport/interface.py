@@ -14,7 +14,7 @@ class Frontend(Protocol):
     """The Temporal service: one coroutine for all requests. It belongs to the event loop that started it."""
 
     async def start(self) -> None:
-        """Open the backend and begin to work.
+        """Open the backend and begin to work. When it raises, nothing is left to be closed.
 
         Raises:
             Unavailable: The database cannot be reached; the text says what to do.

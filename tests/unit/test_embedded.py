@@ -133,7 +133,7 @@ async def test_a_timeout_ends_the_call_on_both_sides(echo: Echo) -> None:
     client = await echo.connected()
     with pytest.raises(RPCError, match="Timeout expired") as caught:
         await describe(client, "slow", timeout=0.05)
-    assert caught.value.status is RPCStatusCode.DEADLINE_EXCEEDED
+    assert caught.value.status is RPCStatusCode.CANCELLED  # as the SDK's core reports its own time limit
     assert await asyncio.to_thread(echo.frontends[0].was_cancelled.wait, 5)
     assert echo.frontends[0].deadline == pytest.approx(0.05)
     await client.close()
