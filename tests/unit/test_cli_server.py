@@ -1,4 +1,4 @@
-"""``hotmesh-temporal server`` as a process: a plain Temporal client and the temporal CLI use it, and it ends cleanly."""
+"""``hotmesh-temporal server`` as a process: a Temporal client and the temporal CLI use it, and it ends cleanly."""
 
 from __future__ import annotations
 
