@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
 
 from hotmesh_temporal.contracts.backend import Backend, ConnectionSpec
@@ -35,11 +35,11 @@ class SqliteBackend(Backend):
         self._options = _read_spec(spec)
         self._database = Database(self._options)
         self._hints: HintBus | None = None if self._database.in_memory else HintBus(self._options.path)
-        self._store = SqliteStore(self._database)
-        self._stream = SqliteStream(self._database, self._hints)
-        self._sub = SqliteSub(self._database, self._hints)
-        self._search = SqliteSearch(self._database)
-        self.store, self.stream, self.sub, self.search = self._store, self._stream, self._sub, self._search
+        # Here each service is always there, and none is ever replaced: narrower than the base class allows for.
+        self.store = SqliteStore(self._database)  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.stream = SqliteStream(self._database, self._hints)  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.sub = SqliteSub(self._database, self._hints)  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.search = SqliteSearch(self._database)  # pyright: ignore[reportIncompatibleVariableOverride]
         self._database.sweep = jobs.sweep
         self._database.on_published = self._on_published
 
@@ -47,8 +47,8 @@ class SqliteBackend(Backend):
         """Open or make the file, bring its schema up to date and bind the services."""
         await self._database.open()
         try:
-            await self._sub.init(namespace, app_id, engine_id)
-            for service in (self._store, self._stream, self._search):
+            await self.sub.init(namespace, app_id, engine_id)
+            for service in (self.store, self.stream, self.search):
                 await service.init(namespace, app_id)
         except BaseException:
             await self.close()
@@ -56,8 +56,8 @@ class SqliteBackend(Backend):
 
     async def close(self) -> None:
         """End the threads and remove the sockets. Idempotent."""
-        await self._stream.close()
-        await self._sub.close()
+        await self.stream.close()
+        await self.sub.close()
         if self._hints is not None:
             self._hints.close()
         await self._database.close()
@@ -68,7 +68,7 @@ class SqliteBackend(Backend):
         return f"sqlite:{self._options.path}"
 
     def _on_published(self, streams: set[tuple[int, str]]) -> None:
-        self._stream.on_published(streams)
+        self.stream.on_published(streams)
         if self._hints is not None:
             self._hints.send(QUEUE, list(streams))
 
@@ -102,9 +102,10 @@ def _read_url(url: str) -> Mapping[str, str]:
 
 
 def _read_path(options: Mapping[str, Any]) -> str:
-    path = os.fsdecode(options.get("path", ""))
-    if not path:
+    given = options.get("path")
+    if not given or not isinstance(given, (str, bytes, os.PathLike)):
         raise InvalidArgument("SQLite needs the path of its file (or :memory:)")
+    path = os.fsdecode(cast("str | bytes | os.PathLike[str]", given))
     return path if path == MEMORY else os.path.realpath(path)
 
 
