@@ -10,6 +10,7 @@ import click
 _COMMANDS = {
     "run": "hotmesh_temporal.cli.run:run",
     "server": "hotmesh_temporal.cli.server:server",
+    "verify": "hotmesh_temporal.cli.verify:command",
     "version": "hotmesh_temporal.cli.version:version",
 }
 

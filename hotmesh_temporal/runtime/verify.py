@@ -1,31 +1,30 @@
 """Verify a database: every run is sound, every pointer names a run, nothing is left behind.
 
 It may run while processes work on the database. What looks wrong at first may only have changed between two reads, so
-a problem counts once it is seen on a run that did not change while it and all that belongs to it were read again.
+a problem of a run counts only if the run did not change while all that belongs to it was read once more.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from ..contracts.backend import Backend
 from ..contracts.commit import RunRecord
-from ..contracts.inspection import CurrentRun, StoredMessage
+from ..contracts.inspection import CurrentRun
 from ..contracts.types import KeyParams, KeyType
 from .keys import QueueKey, decode_task, pointer_id, run_key
-from .service import services
 from .verify_run import Offer, RunCheck, Surroundings
 
 T = TypeVar("T")
 
 _PAGE = 200
-_BATCHES = 500
-_PARALLEL = 4
+_LARGE_PAGE = 1000
+_PARALLEL = 8
 _LOOKS = 6
 _PAUSE_SECONDS = 0.3
 
@@ -45,64 +44,206 @@ class Problem:
 class Report:
     """What was seen. ``unsettled`` runs changed all the time, so that nothing can be said of them.
 
-    ``stale_messages`` stand for tasks that are over: whoever gets one throws it away. ``loose_timers`` belong to no
-    run: they are dropped when they fire.
+    ``stale_offers`` are messages of tasks that are over: whoever gets one throws it away. ``loose_timers`` belong to
+    no run: they are dropped when they fire.
     """
 
     runs: int = 0
     open_runs: int = 0
     events: int = 0
-    messages: int = 0
-    stale_messages: int = 0
+    offers: int = 0
+    stale_offers: int = 0
     timers: int = 0
     loose_timers: int = 0
     unsettled: int = 0
     problems: list[Problem] = field(default_factory=list[Problem])
 
 
-class Progress(Protocol):
-    """Told how many runs were looked at so far."""
-
-    def __call__(self, runs: int) -> None: ...
+Progress = Callable[[int], None]
+"""Told how many runs were looked at so far."""
 
 
-async def verify(backend: Backend, progress: Progress = lambda runs: None) -> Report:
-    """Look at everything in an opened backend. Raises errors of the contract if it cannot be read."""
+def _no_progress(runs: int) -> None:
+    del runs
+
+
+async def verify(backend: Backend, progress: Progress = _no_progress) -> Report:
+    """Look at everything in an opened backend that has a store, a stream and a search.
+
+    Raises errors of the contract if it cannot be read.
+    """
     return await _Verification(backend, progress).run()
 
 
 class _Verification:
     def __init__(self, backend: Backend, progress: Progress) -> None:
-        self._store, self._stream, _, self._search = services(backend)
+        if backend.store is None or backend.stream is None or backend.search is None:
+            raise ValueError(f"{type(backend).__name__} does not offer all of store, stream and search")
+        self._store, self._stream, self._search = backend.store, backend.stream, backend.search
         self._progress = progress
         self._report = Report()
-        self._streams: dict[str, QueueKey] = {}
         self._limit = asyncio.Semaphore(_PARALLEL)
 
     async def run(self) -> Report:
-        report = self._report
-        surroundings = await self._surroundings()
-        report.messages, report.timers = len(surroundings.offers), len(surroundings.timers)
-        suspects = [record.job_id async for record in self._sound_runs(surroundings)]
-        await self._settle(suspects)
+        await self._settle([job_id async for job_id in self._check_runs()])
         await self._check_pointers()
         await self._check_outbox()
-        report.problems.sort(key=str)
-        return report
+        self._report.problems.sort(key=str)
+        return self._report
 
     # -- runs -------------------------------------------------------------------------------------------------
 
-    async def _sound_runs(self, surroundings: Surroundings) -> AsyncIterator[RunRecord]:
-        """Look at each run; yields those with problems."""
-        unclaimed, loose = set(surroundings.offers), set(surroundings.timers)
-        async for page in self._pages(self._store.list_runs, lambda record: record.job_id):
-            found = await asyncio.gather(*(self._check(record, surroundings, count=True) for record in page))
-            for record, problems in zip(page, found, strict=True):
+    async def _check_runs(self) -> AsyncIterator[str]:
+        """Look at every run once; gives the ids of those that do not look sound."""
+        report, surroundings = self._report, await self._surroundings()
+        loose, wanted = set(surroundings.timers), 0
+        async for records in _pages(self._store.list_runs, lambda record: record.job_id, _PAGE):
+            page = [record for record in records if is_run(record.job_id)]
+            for record, check in await self._check_page(page, surroundings):
                 loose.discard(record.job_id)
-                if problems:
-                    yield record
-            self._report.runs += len(page)
-            self._report.open_runs += sum(record.status == 1 for record in page)
-            self._progress(self._report.runs)
-        self._report.loose_timers = len(loose)
-        self._report.stale_messages = len(unclaimed - self._wanted)
+                wanted += check.offers
+                report.events += check.events
+                report.open_runs += record.status == 1
+                if check.problems:
+                    yield record.job_id
+            report.runs += len(page)
+            self._progress(report.runs)
+        report.offers, report.stale_offers = len(surroundings.offers), len(surroundings.offers) - wanted
+        report.timers, report.loose_timers = len(surroundings.timers), len(loose)
+
+    async def _settle(self, suspects: Sequence[str]) -> None:
+        """Look again at what did not look sound, until each run has kept still for the time of a look."""
+        for _ in range(_LOOKS):
+            if not suspects:
+                return
+            before = await self._load(suspects)
+            surroundings = await self._surroundings()
+            checks = await self._check_page(list(before.values()), surroundings)
+            after = await self._load(suspects)
+            suspects = []
+            for record, check in checks:
+                if not check.problems or record.job_id not in after:
+                    continue
+                if after[record.job_id].revision == record.revision:
+                    where = _describe(record.job_id)
+                    self._report.problems += [Problem(where, what) for what in check.problems]
+                else:
+                    suspects.append(record.job_id)
+            await asyncio.sleep(_PAUSE_SECONDS if suspects else 0)
+        self._report.unsettled += len(suspects)
+
+    async def _load(self, job_ids: Sequence[str]) -> dict[str, RunRecord]:
+        found = await asyncio.gather(*(self._limited(self._store.load_run(job_id)) for job_id in job_ids))
+        return {record.job_id: record for record in found if record is not None}
+
+    async def _check_page(
+        self, page: Sequence[RunRecord], surroundings: Surroundings
+    ) -> list[tuple[RunRecord, RunCheck]]:
+        checks = await asyncio.gather(*(self._limited(self._check(record, surroundings)) for record in page))
+        return list(zip(page, checks, strict=True))
+
+    async def _check(self, record: RunRecord, surroundings: Surroundings) -> RunCheck:
+        check, first = RunCheck(record), 1
+        while batches := await self._store.get_events(record.job_id, first, limit=_PAGE):
+            for batch in batches:
+                check.feed(batch)
+            if len(batches) < _PAGE:
+                break
+            first = batches[-1].next_event_id
+        check.finish(surroundings, await self._search.get(record.job_id))
+        if record.status == 1:
+            await self._check_current(record.job_id, check.problems)
+        return check
+
+    async def _check_current(self, job_id: str, problems: list[str]) -> None:
+        key = run_key(job_id)
+        current = await self._store.load_current_run(pointer_id(key.namespace, key.workflow_id))
+        if current is None or current.job_id != job_id:
+            problems.append(f"the run is open, but the current run is {current.job_id if current else 'none'}")
+
+    async def _limited(self, work: Awaitable[T]) -> T:
+        async with self._limit:
+            return await work
+
+    # -- what surrounds them ----------------------------------------------------------------------------------
+
+    async def _surroundings(self) -> Surroundings:
+        found = Surroundings(self._stream_of)
+        async for messages in _pages(self._stream.list_messages, lambda message: message.message_id, _LARGE_PAGE):
+            found.offers.update(_offers((each.stream, each.data) for each in messages))
+        async for entries in _pages(self._store.list_outbox, lambda entry: entry.outbox_id, _LARGE_PAGE):
+            found.offers.update(_offers((each.stream, each.message) for each in entries))
+        async for timers in _pages(self._store.list_timers, lambda timer: timer.timer_id, _LARGE_PAGE):
+            found.timers.update((timer.timer_id, timer.fire_at_ms) for timer in timers)
+        return found
+
+    def _stream_of(self, queue: QueueKey) -> str:
+        return self._stream.mint_key(KeyType.STREAMS, KeyParams(topic=queue.topic))
+
+    async def _check_pointers(self) -> None:
+        """A run may be deleted between two reads, so what looks wrong is looked at twice."""
+        wrong = await self._wrong_pointers()
+        if wrong:
+            wrong &= await self._wrong_pointers()
+        for pointer in wrong:
+            self._say(f"pointer {pointer.pointer_id}", f"it names {pointer.run_id}, which is no run of that workflow")
+
+    async def _wrong_pointers(self) -> set[CurrentRun]:
+        wrong: set[CurrentRun] = set()
+        async for page in _pages(self._store.list_current_runs, lambda pointer: pointer.pointer_id, _PAGE):
+            right = await asyncio.gather(*(self._limited(self._is_right(pointer)) for pointer in page))
+            wrong.update(pointer for pointer, good in zip(page, right, strict=True) if not good)
+        return wrong
+
+    async def _is_right(self, pointer: CurrentRun) -> bool:
+        if not is_run(pointer.run_id):
+            return False
+        key = run_key(pointer.run_id)
+        if pointer_id(key.namespace, key.workflow_id) != pointer.pointer_id:
+            return False
+        return await self._store.load_run(pointer.run_id) is not None
+
+    async def _check_outbox(self) -> None:
+        """An entry on its way is gone after a moment."""
+        before = await self._store.list_outbox()
+        if before:
+            await asyncio.sleep(_LOOKS * _PAUSE_SECONDS)
+        left = {entry.outbox_id for entry in before} & {entry.outbox_id for entry in await self._store.list_outbox()}
+        for entry in before:
+            if entry.outbox_id in left:
+                self._say(f"outbox {entry.outbox_id}", f"a message for {entry.stream} was not sent")
+
+    def _say(self, where: str, what: str) -> None:
+        self._report.problems.append(Problem(where, what))
+
+
+async def _pages(
+    read: Callable[[str, int], Awaitable[list[T]]], key: Callable[[T], str], size: int
+) -> AsyncIterator[list[T]]:
+    after = ""
+    while page := await read(after, size):
+        yield page
+        if len(page) < size:
+            return
+        after = key(page[-1])
+
+
+def _offers(messages: Iterable[tuple[str, str]]) -> Iterator[Offer]:
+    """The tasks among the messages; queries and answers to them are no tasks."""
+    for stream, data in messages:
+        try:
+            message = decode_task(data)
+        except msgspec.DecodeError:
+            continue
+        if not message.query:
+            yield stream, message.job, message.event, message.stamp
+
+
+def is_run(job_id: str) -> bool:
+    """The job id is one that `RunKey` made."""
+    return job_id.startswith("r/") and job_id.count("/") >= 3
+
+
+def _describe(job_id: str) -> str:
+    key = run_key(job_id)
+    return f"workflow {key.workflow_id!r}, run {key.run_id}, namespace {key.namespace!r}"

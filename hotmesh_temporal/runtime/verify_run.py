@@ -6,9 +6,9 @@ everything that it waits for will come: each task that nobody has yet lies in a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from google.protobuf.message import DecodeError
@@ -27,8 +27,19 @@ from .keys import QueueKey, RunKey, run_key
 from .visibility import document
 
 BEYOND_HISTORY = frozenset(
-    "start_request_id sticky_queue sticky_timeout task_attempt close_attempted buffered transitions worker_version "
-    "reset_points build_ids armed_at_ms".split()
+    [
+        "start_request_id",
+        "sticky_queue",
+        "sticky_timeout",
+        "task_attempt",
+        "close_attempted",
+        "buffered",
+        "transitions",
+        "worker_version",
+        "reset_points",
+        "build_ids",
+        "armed_at_ms",
+    ]
 )
 """What a run knows beside its history."""
 
@@ -36,8 +47,21 @@ BEYOND_HISTORY_OF_TASK = frozenset({"original_scheduled_at", "schedule_deadline"
 """The same for its pending workflow task; one of a later attempt is not in the history at all."""
 
 BEYOND_HISTORY_OF_ACTIVITY = frozenset(
-    "scheduled_at attempt started_at request_id identity heartbeat_at heartbeat_details last_failure "
-    "last_attempt_completed_at last_worker_identity retry_at retry_interval stamp".split()
+    [
+        "scheduled_at",
+        "attempt",
+        "started_at",
+        "request_id",
+        "identity",
+        "heartbeat_at",
+        "heartbeat_details",
+        "last_failure",
+        "last_attempt_completed_at",
+        "last_worker_identity",
+        "retry_at",
+        "retry_interval",
+        "stamp",
+    ]
 )
 """The same for each pending activity: everything about its attempts."""
 
@@ -48,20 +72,27 @@ WAKES = CLOSES_PENDING | {
 }
 """Events that a worker has to be shown: with one of them after the last answer of a worker, a task must be pending."""
 
-Offer = tuple[QueueKey, str, int, int]
-"""A task in a queue: of which job, which event, which attempt."""
+Offer = tuple[str, str, int, int]
+"""A task in a queue: in which stream, of which job, which event, which attempt."""
 
 
 @dataclass(slots=True)
 class Surroundings:
-    """What the database holds for runs beside themselves: tasks in queues, and when each job's timer fires."""
+    """What the database holds for runs beside themselves: tasks in queues, and when each job's timer fires.
 
+    ``stream_of`` gives the name of a task queue's stream.
+    """
+
+    stream_of: Callable[[QueueKey], str]
     offers: set[Offer] = field(default_factory=set[Offer])
     timers: dict[str, int] = field(default_factory=dict[str, int])
 
 
 class RunCheck:
-    """Looks at one run: give it the batches of its history in order (`feed`), then ask for the rest (`finish`)."""
+    """Looks at one run: give it the batches of its history in order (`feed`), then ask for the rest (`finish`).
+
+    ``events`` counts those of the history, ``offers`` the tasks in queues that the run waits for.
+    """
 
     def __init__(self, record: RunRecord) -> None:
         self._record = record
@@ -71,6 +102,7 @@ class RunCheck:
         self._last_wake = self._last_event = 0
         self._foldable = True
         self.events = 0
+        self.offers = 0
         self.problems: list[str] = []
 
     def feed(self, batch: EventBatch) -> None:
@@ -135,7 +167,8 @@ class RunCheck:
         self.problems += self._check_end(state)
         if self._foldable:
             self.problems += _check_fold(self._rebuilt, state)
-        self.problems += _check_wakeups(job_id, state, surroundings)
+        self.problems += self._check_offers(state, surroundings)
+        self.problems += _check_task(state)
         self.problems += self._check_unseen(state)
         self.problems += _check_timer(state, surroundings.timers.get(job_id, 0))
         self.problems += _check_document(document(job_id, state), found)
@@ -150,6 +183,13 @@ class RunCheck:
             yield f"the run is open, but event {self._terminal_at} closes it"
         if not state.running and not self._terminal_at:
             yield "the run is closed, but no event closes it"
+
+    def _check_offers(self, state: ExecutionState, surroundings: Surroundings) -> Iterator[str]:
+        for queue, event_id, stamp, what in _due_offers(state):
+            if (surroundings.stream_of(queue), self._record.job_id, event_id, stamp) in surroundings.offers:
+                self.offers += 1
+            else:
+                yield f"{what} waits for a worker, but there is no message for it in the task queue {queue.name!r}"
 
     def _check_unseen(self, state: ExecutionState) -> Iterator[str]:
         waits = state.task is not None or state.waits_for_first_task
@@ -215,11 +255,12 @@ def _known(value: msgspec.Struct, beyond: frozenset[str]) -> dict[str, Any]:
     return {name: each for name, each in msgspec.structs.asdict(value).items() if name not in beyond}
 
 
-def _differences(history: Mapping[Any, Any], state: Mapping[Any, Any], path: str = "") -> Iterator[str]:
+def _differences(history: dict[Any, Any], state: dict[Any, Any], path: str = "") -> Iterator[str]:
     for name in sorted({*history, *state}, key=str):
-        ours, theirs = history.get(name), state.get(name)
-        if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
-            yield from _differences(ours, theirs, f"{path}{name}.")  # pyright: ignore[reportUnknownArgumentType]
+        ours: Any = history.get(name)
+        theirs: Any = state.get(name)
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            yield from _differences(cast("dict[Any, Any]", ours), cast("dict[Any, Any]", theirs), f"{path}{name}.")
         elif ours != theirs:
             yield f"{path}{name} is {_short(theirs)}, by the history it is {_short(ours)}"
 
@@ -232,31 +273,30 @@ def _short(value: object) -> str:
 # -- nothing waits for ever -----------------------------------------------------------------------------------
 
 
-def _check_wakeups(job_id: str, state: ExecutionState, surroundings: Surroundings) -> Iterator[str]:
+def _check_task(state: ExecutionState) -> Iterator[str]:
     if not state.running:
         return
-    for offer, what in _due_offers(job_id, state):
-        if offer not in surroundings.offers:
-            yield f"{what} waits for a worker, but there is no message for it in the task queue {offer[0].name!r}"
     if state.buffered and not state.task_in_flight:
         yield f"{len(state.buffered)} buffered events wait for a workflow task, but none is in flight"
     if state.task is None and not state.had_task and not state.waits_for_first_task:
         yield "the first workflow task was never offered"
 
 
-def _due_offers(job_id: str, state: ExecutionState) -> Iterator[tuple[Offer, str]]:
+def _due_offers(state: ExecutionState) -> Iterator[tuple[QueueKey, int, int, str]]:
+    """Queue, event and attempt of each task that a worker has yet to take, and its name."""
     task = state.task
+    if not state.running:
+        return
     if task is not None and not task.started_at:
-        queue = QueueKey(state.namespace, False, task.queue)
-        yield (queue, job_id, task.scheduled_event_id, task.attempt), f"workflow task {task.scheduled_event_id}"
+        what = f"workflow task {task.scheduled_event_id}"
+        yield QueueKey(state.namespace, False, task.queue), task.scheduled_event_id, task.attempt, what
     for each in state.activities.values():
         if not each.started and not each.retry_at:
-            queue = QueueKey(state.namespace, True, each.queue)
             what = f"activity {each.activity_id!r} (event {each.scheduled_event_id}, attempt {each.attempt})"
-            yield (queue, job_id, each.scheduled_event_id, each.stamp), what
+            yield QueueKey(state.namespace, True, each.queue), each.scheduled_event_id, each.stamp, what
 
 
-def _check_timer(state: ExecutionState, fires_at: int) -> Iterable[str]:
+def _check_timer(state: ExecutionState, fires_at: int) -> Iterator[str]:
     deadline = ceil_ms(next_deadline(state))
     if deadline and not fires_at:
         yield f"a deadline is at {deadline} ms, but no timer is armed for it"

@@ -1,0 +1,99 @@
+"""``hotmesh-temporal verify``: is everything in the database as it must be?"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import uuid
+from collections.abc import Callable, Generator, Iterator
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from hotmesh_temporal.connection import InvalidConnection, resolve
+from hotmesh_temporal.contracts.backend import Backend
+from hotmesh_temporal.contracts.errors import ContractError
+from hotmesh_temporal.embedded import new_event_loop
+from hotmesh_temporal.runtime.keys import APP_ID, HOTMESH_NAMESPACE
+from hotmesh_temporal.runtime.verify import Report, verify
+
+from .options import connection_option, log_level_option, log_to_stderr
+
+# A check that is over sooner shows no progress.
+_PATIENCE_SECONDS = 2.0
+
+
+@click.command("verify")
+@connection_option
+@log_level_option
+def command(connection: str | None, log_level: str) -> None:
+    """Check every workflow in a database.
+
+    Histories have no gaps and end properly, each state is what its history makes it, and whatever a workflow waits for
+    will come: its tasks are in queues, its deadlines have timers. Prints one line for each problem; the exit code is 1
+    if there is any. Nothing is changed, and workers may go on working.
+
+    \b
+    Examples:
+        hotmesh-temporal verify
+        hotmesh-temporal verify --connection postgresql://localhost/orders
+    """
+    log_to_stderr(log_level)
+    loop = new_event_loop()
+    try:
+        backend = resolve(connection).backend()
+        report = loop.run_until_complete(_verify(backend))
+    except (InvalidConnection, ContractError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        loop.close()
+    for line in summary(report, backend.identity):
+        click.echo(line)
+    if report.problems:
+        raise click.exceptions.Exit(1)
+
+
+async def _verify(backend: Backend) -> Report:
+    try:
+        await backend.open(HOTMESH_NAMESPACE, APP_ID, f"verify-{uuid.uuid4().hex}")
+        with _progress() as tell:
+            return await verify(backend, tell)
+    finally:
+        await backend.close()
+
+
+@contextlib.contextmanager
+def _progress() -> Generator[Callable[[int], None], None, None]:
+    """A progress bar on a terminal, for a check that takes long; how many runs there are is not known before."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("verify"), BarColumn(), TextColumn("{task.completed:,} runs"))
+    bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal)
+    task, begin = bar.add_task("verify", total=None), time.monotonic()
+
+    def tell(runs: int) -> None:
+        bar.update(task, completed=runs)
+        if not bar.live.is_started and time.monotonic() - begin > _PATIENCE_SECONDS:
+            bar.start()
+
+    try:
+        yield tell
+    finally:
+        bar.stop()
+
+
+def summary(report: Report, place: str) -> Iterator[str]:
+    """The lines of the report."""
+    yield (
+        f"checked {report.runs:,} runs ({report.open_runs:,} open), {report.events:,} events, {report.offers:,} queued "
+        f"tasks, {report.timers:,} timers in {place}"
+    )
+    if report.stale_offers:
+        yield f"{report.stale_offers:,} queued tasks are over already (harmless: the next worker drops them)"
+    if report.loose_timers:
+        yield f"{report.loose_timers:,} timers belong to no run (harmless: they are dropped when they fire)"
+    if report.unsettled:
+        yield f"{report.unsettled:,} runs changed all the time and could not be checked: run it again"
+    for problem in report.problems:
+        yield f"problem: {problem}"
+    yield f"{len(report.problems):,} problems" if report.problems else "no problems"
