@@ -36,10 +36,10 @@ class SqliteBackend(Backend):
         self._database = Database(self._options)
         self._hints: HintBus | None = None if self._database.in_memory else HintBus(self._options.path)
         # Here each service is always there, and none is ever replaced: narrower than the base class allows for.
-        self.store = SqliteStore(self._database)  # pyright: ignore[reportIncompatibleVariableOverride]
-        self.stream = SqliteStream(self._database, self._hints)  # pyright: ignore[reportIncompatibleVariableOverride]
-        self.sub = SqliteSub(self._database, self._hints)  # pyright: ignore[reportIncompatibleVariableOverride]
-        self.search = SqliteSearch(self._database)  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.store: SqliteStore = SqliteStore(self._database)  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.stream: SqliteStream = SqliteStream(self._database, self._hints)  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.sub: SqliteSub = SqliteSub(self._database, self._hints)  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.search: SqliteSearch = SqliteSearch(self._database)  # pyright: ignore[reportIncompatibleVariableOverride]
         self._database.sweep = jobs.sweep
         self._database.on_published = self._on_published
 
