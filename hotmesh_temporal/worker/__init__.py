@@ -14,6 +14,8 @@ from typing_extensions import Self
 from hotmesh_temporal import _mirror
 from hotmesh_temporal.client import Client
 
+from ._options import RetryDefaults, retry_policy_of
+
 if TYPE_CHECKING:
     # The class below then takes the place of the SDK's.
     from temporalio.worker import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary, reportAssignmentType]
@@ -53,15 +55,19 @@ class Worker(temporalio.worker.Worker, metaclass=_mirror.Extends):
             workflow: A workflow class, or several.
             workflows: More workflow classes.
             activities: The activities.
-            options: Not supported yet: refused when it is not empty.
+            options: The retry policy of the activities that these workflows start without one of their own:
+                ``initial_interval``, ``maximum_interval`` (a `timedelta`, seconds, or a text such as "5 seconds"),
+                ``backoff_coefficient``, ``maximum_attempts``.
             worker_options: Whatever else the SDK's `Worker` takes.
 
         Raises:
-            ValueError: ``options`` has a key that would not be honoured.
+            ValueError: ``options`` has a key that would not be honoured, or a value that makes no sense.
             InvalidConnection: The connection cannot be understood or is not supported.
             ConnectionFailed: The database cannot be used.
         """
-        _refuse_options(options or {})
+        if options:
+            defaults = RetryDefaults(retry_policy_of(options))
+            worker_options["interceptors"] = [*worker_options.get("interceptors", ()), defaults]
         classes = [*([workflow] if isinstance(workflow, type) else workflow), *workflows]
         client = await Client.connect(connection=connection, connections=connections, namespace=namespace)
         try:
@@ -79,12 +85,3 @@ class Worker(temporalio.worker.Worker, metaclass=_mirror.Extends):
         finally:
             if self._own_client is not None:
                 await self._own_client.close()
-
-
-def _refuse_options(options: Mapping[str, Any]) -> None:
-    if options:
-        names = ", ".join(sorted(options))
-        raise ValueError(
-            f"Worker.create does not honour these options: {names}. Set retries where the work is started: "
-            "workflow.execute_activity(…, retry_policy=RetryPolicy(…)) or client.start_workflow(…, retry_policy=…)"
-        )

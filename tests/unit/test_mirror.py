@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 import temporalio
@@ -120,12 +119,6 @@ def test_a_subclass_of_the_users_keeps_its_own_instances() -> None:
 def test_connect_takes_all_that_the_sdks_does() -> None:
     theirs = set(inspect.signature(temporalio.client.Client.connect).parameters) - {"target_host", "plugins"}
     assert theirs <= set(ConnectOptions.__annotations__)
-
-
-def test_worker_create_names_what_it_does_not_honour() -> None:
-    create: Any = hotmesh_temporal.worker.Worker.create
-    with pytest.raises(ValueError, match="does not honour these options: maximum_attempts"):
-        create(task_queue="q", options={"maximum_attempts": 3}).send(None)
 
 
 def test_the_sandbox_passes_this_package_through() -> None:
