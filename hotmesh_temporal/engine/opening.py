@@ -115,6 +115,7 @@ def _no_sooner(turn: Turn, wait: int) -> int:
 def _replace(attributes: WorkflowExecutionStartedEventAttributes, how: Continuation) -> None:
     attributes.ClearField("continued_failure")
     attributes.identity = ""
+    attributes.eager_execution_accepted = False
     if how.failure is not None:
         attributes.continued_failure.CopyFrom(how.failure)
     if how.last_result is not None:

@@ -37,6 +37,12 @@ class Turn:
     user_metadata: UserMetadata | None = None
     """Summary and details of the command that is being carried out: for the first event that it leads to."""
 
+    size_before: int = 0
+    """Bytes of the history before this decision: what a worker is told as the size."""
+
+    def __post_init__(self) -> None:
+        self.size_before = self.state.history_size
+
     def record(
         self,
         attributes: Message,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlglot import exp, parse_one
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import ParseError, SqlglotError
 
 from ..contracts.search import All, Any, Compare, Condition, Not, Operator, SearchValue
 from ..errors import RpcError, invalid_argument
@@ -45,12 +45,17 @@ def parse(query: str) -> ListFilter:
     try:
         tree = parse_one(prefix + text)
     except SqlglotError as error:
-        raise _invalid("malformed SQL query: syntax error") from error
+        raise _malformed(error) from error
     if not isinstance(tree, exp.Select) or tree.args.get("order"):
         raise _invalid("operation is not supported: 'ORDER BY' clause")
     where, group = tree.args.get("where"), tree.args.get("group")
     condition = _condition(where.this) if where is not None else All()
     return ListFilter(condition, _group(group) if group is not None else "")
+
+
+def _malformed(error: SqlglotError) -> RpcError:
+    where = error.errors[0].get("col") if isinstance(error, ParseError) and error.errors else None
+    return _invalid(f"malformed SQL query: syntax error at position {where or 0}")
 
 
 def _group(group: exp.Expr) -> str:
@@ -89,6 +94,10 @@ def _other(node: exp.Expr) -> Condition:
         return Compare(name, Operator.STARTS_WITH, _value(name, node.expression))
     if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
         return Compare(_field(node.this), Operator.IS_NULL)
+    if isinstance(node, exp.Like):
+        kind = "Keyword" if _field(node.this) in _KEYWORDS else "Int"
+        problem = f"operator 'LIKE' not supported for {kind} type search attribute '{node.this.name}'"
+        raise _invalid(f"operation is not supported: {problem}")
     raise _invalid(f"operation is not supported: {node.sql()}")
 
 

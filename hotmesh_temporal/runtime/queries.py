@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import msgspec
-from temporalio.api.query.v1 import WorkflowQuery
+from temporalio.api.query.v1 import WorkflowQuery, WorkflowQueryResult
 from temporalio.api.workflowservice.v1 import RespondQueryTaskCompletedRequest
 
 from ..contracts.errors import ContractError
@@ -46,6 +48,22 @@ class Asked:
     )
 
 
+@dataclass(slots=True)
+class Attached(Asked):
+    """A query that goes along with a workflow task."""
+
+    query: WorkflowQuery = field(default_factory=WorkflowQuery)
+
+
+def _as_answer(result: WorkflowQueryResult) -> RespondQueryTaskCompletedRequest:
+    return RespondQueryTaskCompletedRequest(
+        completed_type=result.result_type,
+        query_result=result.answer if result.HasField("answer") else None,
+        error_message=result.error_message,
+        failure=result.failure if result.HasField("failure") else None,
+    )
+
+
 class Queries:
     """Queries asked by, and answered in, this process."""
 
@@ -55,9 +73,38 @@ class Queries:
         self._clock = clock
         self._engine_id = engine_id
         self._asked: dict[str, Asked] = {}
+        self._attached: dict[str, dict[str, Attached]] = {}
         self._reader: asyncio.Task[None] | None = None
         self._look = asyncio.Event()
         self.hints: Hints = None  # type: ignore[assignment]  # set by the service that owns both
+
+    # -- with a workflow task -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def attach(self, job_id: str, query: WorkflowQuery) -> Iterator[Attached]:
+        """Let the query travel with the run's next workflow task, if a worker of this process takes it."""
+        attached = Attached(self._clock.new_id(), query=query)
+        self._attached.setdefault(job_id, {})[attached.query_id] = attached
+        try:
+            yield attached
+        finally:
+            queries = self._attached[job_id]
+            del queries[attached.query_id]
+            if not queries:
+                del self._attached[job_id]
+
+    def attached(self, job_id: str) -> dict[str, WorkflowQuery]:
+        """What a workflow task of the run carries along."""
+        return {each.query_id: each.query for each in self._attached.get(job_id, {}).values()}
+
+    def answer_attached(self, job_id: str, results: Mapping[str, WorkflowQueryResult]) -> None:
+        """A worker answered its task, and the queries that came with it."""
+        queries = self._attached.get(job_id, {})
+        for query_id, result in results.items():
+            if query_id in queries and not queries[query_id].answer.done():
+                queries[query_id].answer.set_result(_as_answer(result))
+
+    # -- on their own -------------------------------------------------------------------------------------------
 
     @property
     def inbox(self) -> str:

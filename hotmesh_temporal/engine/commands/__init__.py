@@ -23,7 +23,10 @@ HANDLERS: dict[int, Handler] = {
 
 
 def check_sequence(commands: Sequence[Command]) -> None:
-    """A command that closes the run is the last one. INVALID_ARGUMENT; the task stays as it is."""
+    """Commands are of a known kind, and one that closes the run is the last. INVALID_ARGUMENT; the task stays open."""
+    for command in commands:
+        if command.command_type == CommandType.COMMAND_TYPE_UNSPECIFIED:
+            raise invalid_argument("unknown command type: Unspecified")
     for command in commands[:-1]:
         if command.command_type in closes.HANDLERS:
             names = ", ".join(_name(each) for each in commands)

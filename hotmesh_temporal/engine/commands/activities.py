@@ -25,6 +25,9 @@ _DUPLICATE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_SCHEDULE_ACTIVIT
 _TOO_MANY = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_PENDING_ACTIVITIES_LIMIT_EXCEEDED
 
 
+_TIMEOUTS = ("schedule_to_close_timeout", "schedule_to_start_timeout", "start_to_close_timeout", "heartbeat_timeout")
+
+
 def schedule(scope: CommandScope, command: Command) -> None:
     """ScheduleActivityTask."""
     given, turn = command.schedule_activity_task_command_attributes, scope.turn
@@ -37,7 +40,11 @@ def schedule(scope: CommandScope, command: Command) -> None:
         f"the number of pending activities, {len(turn.state.activities)}, has reached the per-workflow limit of "
         f"{limit}",
     )
-    require(all(each.activity_id != given.activity_id for each in turn.state.activities.values()), _DUPLICATE, "")
+    require(
+        all(each.activity_id != given.activity_id for each in turn.state.activities.values()),
+        _DUPLICATE,
+        f"invalid history builder state for action: add-activitytask-scheduled-event, ActivityID: {given.activity_id}",
+    )
     event = turn.record(_attributes(scope, given))
     pending = turn.state.activities[event.event_id]
     same_queue = given.task_queue.name == turn.state.task_queue
@@ -59,26 +66,15 @@ def _check(given: ScheduleActivityTaskCommandAttributes, id_limit: int) -> None:
         _BAD,
         wrong or "",
     )
-    for name, limit_of in (("ActivityID", given.activity_id), ("ActivityType", kind)):
+    for name, text in (("activityId", given.activity_id), ("activityType", kind), ("taskQueue", queue)):
+        size = len(text.encode())
+        more = "" if name == "taskQueue" else f". Length={size} Limit={id_limit}"
         require(
-            len(limit_of.encode()) <= id_limit,
-            _BAD,
-            f"{name} on ScheduleActivityTaskCommand exceeds length limit. "
-            f"ActivityID={given.activity_id} ActivityType={kind} Length={len(limit_of)} Limit={id_limit}",
+            size <= id_limit, _BAD, f"{name} length exceeds limit" if not more else f"{name} exceeds length limit{more}"
         )
-    for field in (
-        "schedule_to_close_timeout",
-        "schedule_to_start_timeout",
-        "start_to_close_timeout",
-        "heartbeat_timeout",
-    ):
+    for field in _TIMEOUTS:
         title = "".join(part.capitalize() for part in field.split("_"))
-        require(
-            nanos(getattr(given, field)) >= 0,
-            _BAD,
-            f"Invalid {title} for ScheduleActivityTaskCommand: negative duration. "
-            f"ActivityId={given.activity_id} ActivityType={kind}",
-        )
+        require(nanos(getattr(given, field)) >= 0, _BAD, f"invalid {title}: negative duration")
 
 
 def _attributes(

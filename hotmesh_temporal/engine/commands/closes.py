@@ -12,7 +12,7 @@ from .. import closing
 from ..machines import workflow
 from ..opening import Continuation, continue_run
 from ..protos import duration, nanos
-from ..retry import with_defaults
+from ..retry import problem, with_defaults
 from .scope import CommandScope, require, require_size
 
 _UNHANDLED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
@@ -110,18 +110,32 @@ def _check(given: ContinueAsNewWorkflowExecutionCommandAttributes, id_limit: int
             f"Invalid {title} on ContinueAsNewWorkflowExecutionCommand: negative duration. {_who(given)}",
         )
 
-    for title, name in (("WorkflowType", given.workflow_type.name), ("TaskQueue", given.task_queue.name)):
-        require(
-            len(name.encode()) <= id_limit,
-            _BAD_CONTINUE,
-            f"{title} on ContinueAsNewWorkflowExecutionCommand exceeds length limit. {_who(given)} "
-            f"Length={len(name)} Limit={id_limit}",
-        )
+    kind, queue = given.workflow_type.name, given.task_queue.name
+    require(
+        len(kind.encode()) <= id_limit,
+        _BAD_CONTINUE,
+        "WorkflowType on ContinueAsNewWorkflowExecutionCommand exceeds length limit. "
+        f"WorkflowType={kind} Length={len(kind.encode())} Limit={id_limit}",
+    )
+    require(
+        len(queue.encode()) <= id_limit,
+        _BAD_CONTINUE,
+        "error validating ContinueAsNewWorkflowExecutionCommand TaskQueue: taskQueue length exceeds limit. "
+        f"{_who(given)}",
+    )
+    wrong = problem(given.retry_policy) if given.HasField("retry_policy") else None
+    require(
+        wrong is None,
+        _BAD_CONTINUE,
+        f"invalid WorkflowRetryPolicy on ContinueAsNewWorkflowExecutionCommand: {wrong}. {_who(given)}",
+    )
 
 
 def _who(given: ContinueAsNewWorkflowExecutionCommandAttributes) -> str:
-    kind = TaskQueueKind.Name(given.task_queue.kind)
-    return f'WorkflowType={given.workflow_type.name} TaskQueue=name:"{given.task_queue.name}"  kind:{kind}'
+    """Type and queue in a message, as the server prints them: what is not set is left out."""
+    queue = given.task_queue
+    kind = f"  kind:{TaskQueueKind.Name(queue.kind)}" if queue.kind else ""
+    return f'WorkflowType={given.workflow_type.name} TaskQueue=name:"{queue.name}"{kind}'
 
 
 def _may_close(scope: CommandScope) -> bool:

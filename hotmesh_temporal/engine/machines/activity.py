@@ -82,12 +82,12 @@ def complete(turn: Turn, activity: Activity, result: Payloads | None, by: Answer
     turn.record(attributes)
 
 
-def cancel_at_worker(turn: Turn, activity: Activity, details: Payloads | None, by: Answerer) -> None:
+def cancel_at_worker(turn: Turn, activity: Activity, details: Payloads | None, identity: str) -> None:
     """The worker stopped because it was asked to."""
     if not activity.cancel_requested:
         raise invalid_argument("unable to mark activity as canceled without activity being request canceled first")
-    started_id = _write_start(turn, activity, by.worker_version)
-    _write_canceled(turn, activity, started_id, details, by.identity)
+    started_id = _write_start(turn, activity)
+    _write_canceled(turn, activity, started_id, details, identity)
 
 
 def cancel_unstarted(turn: Turn, activity: Activity, identity: str) -> None:

@@ -103,7 +103,7 @@ def start(turn: Turn, request_id: str, identity: str, worker_version: WorkerVers
     assert task.started_at == 0
     if task.attempt > 1 and task.scheduled_event_id != state.next_event_id:
         task = _make_normal(turn, task)
-    size, limits = state.history_size, turn.ctx.limits
+    size, limits = turn.size_before, turn.ctx.limits
     suggest = size >= limits.history_suggest_size or state.next_event_id > limits.history_suggest_count
     if task.attempt == 1:
         turn.record(

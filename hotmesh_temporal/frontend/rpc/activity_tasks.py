@@ -294,7 +294,7 @@ def _cancellation(
     details: Payloads | None = request.details if request.HasField("details") else None
 
     def change(turn: Turn, pending: Activity) -> bool:
-        activity.cancel_at_worker(turn, pending, details, _answerer(request))
+        activity.cancel_at_worker(turn, pending, details, request.identity)
         return True
 
     return change

@@ -18,6 +18,7 @@ from ...engine import model
 from ...errors import RpcError, invalid_argument, not_found, query_failed, workflow_not_ready
 from ...runtime.execution import Loaded
 from ...runtime.keys import QueueKey
+from ...runtime.queries import Attached
 from ...runtime.service import Runtime
 from .. import tokens, validate
 from ..errors import Code
@@ -48,7 +49,10 @@ async def query_workflow(runtime: Runtime, request: QueryWorkflowRequest, call: 
     if rejected is not None:
         return QueryWorkflowResponse(query_rejected=rejected)
     until = time.monotonic() + call.wait(_LONGEST, margin=_AFTER_DEADLINE)
-    loaded = await _when_idle(runtime, loaded, until)
+    with runtime.queries.attach(loaded.job_id, request.query) as attached:
+        loaded = await _when_idle(runtime, loaded, attached, until)
+    if attached.answer.done():
+        return _answer(attached.answer.result())
     return _answer(await _ask(runtime, loaded, request, until))
 
 
@@ -63,9 +67,9 @@ def _rejection(condition: int, state: model.ExecutionState) -> QueryRejected | N
     return QueryRejected(status=WorkflowExecutionStatus.ValueType(state.status))
 
 
-async def _when_idle(runtime: Runtime, loaded: Loaded, until: float) -> Loaded:
-    """Wait until no workflow task is pending, so that the answer reflects all events so far."""
-    while True:
+async def _when_idle(runtime: Runtime, loaded: Loaded, attached: Attached, until: float) -> Loaded:
+    """Wait until no workflow task is pending (so that the answer reflects all events so far), or one has answered."""
+    while not attached.answer.done():
         state = loaded.state
         if not state.running and not state.last_task_started_id and not _was_started(state):
             raise workflow_not_ready("Workflow execution closed before WorkflowTaskStarted event")
@@ -77,6 +81,7 @@ async def _when_idle(runtime: Runtime, loaded: Loaded, until: float) -> Loaded:
         if remaining <= 0:
             raise _too_late()
         loaded = await runtime.histories.wait_for_change(key_of(loaded), loaded, remaining)
+    return loaded
 
 
 def _was_started(state: model.ExecutionState) -> bool:

@@ -231,6 +231,7 @@ def _attributes(
     if request.cron_schedule:
         attributes.initiator = ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_CRON_SCHEDULE
     if isinstance(request, StartWorkflowExecutionRequest):
+        attributes.eager_execution_accepted = request.request_eager_execution and not wait
         if request.HasField("continued_failure"):
             attributes.continued_failure.CopyFrom(request.continued_failure)
         if request.HasField("last_completion_result"):

@@ -49,6 +49,7 @@ async def task_response(
         history=history,
         next_page_token=next_page,
         workflow_execution_task_queue=normal_queue(state.task_queue),
+        queries=runtime.queries.attached(loaded.job_id),
         scheduled_time=timestamp(task.scheduled_at),
         started_time=timestamp(task.started_at),
     )

@@ -138,6 +138,7 @@ async def respond_workflow_task_completed(
     except TaskFailed as error:
         await _reject(runtime, token, error, request.identity)
         raise invalid_argument(error.message) from error
+    runtime.queries.answer_attached(loaded.job_id, request.query_results)
     response = RespondWorkflowTaskCompletedResponse()
     if answered.next_task is not None:
         inline = await task_response(runtime, loaded, answered.next_task, only_new=True)
