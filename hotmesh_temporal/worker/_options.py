@@ -1,4 +1,4 @@
-"""The ``options`` of `Worker.create`: how a worker's workflows retry activities that say nothing about it themselves."""
+"""The ``options`` of `Worker.create`: how its workflows retry activities that say nothing about it themselves."""
 
 from __future__ import annotations
 
