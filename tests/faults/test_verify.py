@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -107,7 +107,7 @@ class Damaged:
         return self.sql("SELECT job_key FROM hm_jobs WHERE job_id LIKE 'r/%/' || ?", name)[0][0]
 
     @contextmanager
-    def state(self, name: str) -> Iterator[ExecutionState]:
+    def state(self, name: str) -> Generator[ExecutionState, None, None]:
         """Change the state of a run."""
         key = self.key(name)
         state = decode_state(self.sql("SELECT state FROM hm_jobs WHERE job_key = ?", key)[0][0])
@@ -121,7 +121,7 @@ class Damaged:
         return [row[0] for row in rows]
 
     @contextmanager
-    def batch(self, name: str, index: int) -> Iterator[History]:
+    def batch(self, name: str, index: int) -> Generator[History, None, None]:
         """Change one batch of a run's history."""
         key = self.batches(name)[index]
         history = History.FromString(self.sql("SELECT data FROM hm_history WHERE batch_key = ?", key)[0][0])
