@@ -90,10 +90,17 @@ class Database:
         validate_names(namespace, app_id)
         async with self._binding:
             if self._names is None:
-                self._app = await self.with_connection(lambda connection: self._prepare(connection, namespace, app_id))
-                self._names = (namespace, app_id)
+                await self._first_bind(namespace, app_id)
         if self._names != (namespace, app_id):
             raise InvalidArgument(f"this backend is bound to {self._names}: open another one for {(namespace, app_id)}")
+
+    async def _first_bind(self, namespace: str, app_id: str) -> None:
+        try:
+            self._app = await self.with_connection(lambda connection: self._prepare(connection, namespace, app_id))
+        except ContractError:
+            await self.pool.close_idle()
+            raise
+        self._names = (namespace, app_id)
 
     async def _prepare(self, connection: Connection, namespace: str, app_id: str) -> int:
         await migrate(connection, self.settings.schema)

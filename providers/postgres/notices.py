@@ -11,6 +11,7 @@ from hashlib import blake2b
 from .database import Database
 from .driver import Connection
 from .errors import DRIVER_ERRORS
+from .pool import close_gently
 
 KEEPALIVE_S = 30.0
 """How often an idle listening connection is tried: a half-open one looks alive otherwise."""
@@ -79,7 +80,7 @@ class Notices:
             self._task = None
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.terminate()
+            await close_gently(connection)
 
     # -- the connection -----------------------------------------------------------------------------------------
 

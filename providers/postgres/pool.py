@@ -70,11 +70,15 @@ class ConnectionPool:
         self._closed = True
         if self._trimmer is not None:
             self._trimmer.cancel()
-        idle, self._idle = self._idle, []
-        self._open -= len(idle)
-        await asyncio.gather(*(_close(connection) for connection, _ in idle))
+        await self.close_idle()
         while self._wake(None):
             pass
+
+    async def close_idle(self) -> None:
+        """Close the connections that nobody uses now."""
+        idle, self._idle = self._idle, []
+        self._open -= len(idle)
+        await asyncio.gather(*(close_gently(connection) for connection, _ in idle))
 
     # -- details ----------------------------------------------------------------------------------------------
 
@@ -139,14 +143,15 @@ class ConnectionPool:
         while len(self._idle) > 1 and self._idle[0][1] <= loop.time() - IDLE_S:
             connection, _ = self._idle.pop(0)
             self._open -= 1
-            closing = loop.create_task(_close(connection))
+            closing = loop.create_task(close_gently(connection))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
         if len(self._idle) > 1:
             self._trimmer = loop.call_later(IDLE_S, self._trim)
 
 
-async def _close(connection: Connection) -> None:
+async def close_gently(connection: Connection) -> None:
+    """Say good-bye to the server; if that takes too long, hang up."""
     try:
         await connection.close(timeout=CLOSE_TIMEOUT_S)
     except (OSError, asyncio.TimeoutError, asyncpg_module.PostgresError, asyncpg_module.InterfaceError):

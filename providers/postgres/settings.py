@@ -30,9 +30,9 @@ SetupCallable = Callable[[Connection], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything needed to open connections. ``connect_options`` may hold a password: never log it."""
+    """Everything needed to open connections. ``dsn`` and ``connect_options`` may hold a password: never log them."""
 
-    dsn: str | None = None
+    dsn: str | None = field(default=None, repr=False)
     connect_options: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     connect: ConnectCallable | None = None
     init: SetupCallable | None = None

@@ -140,7 +140,8 @@ CREATE TABLE hotmesh.messages (
     consumer text,
     data text NOT NULL
 ) WITH (
-    fillfactor = 75, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 500,
+    -- Half of a page is room for the one update that every message gets, also when a whole page is taken at once.
+    fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 500,
     autovacuum_vacuum_insert_scale_factor = 0.2
 );
 -- Neither index covers a column that a delivery changes: taking a message is an update within its page.
