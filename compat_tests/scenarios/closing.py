@@ -7,6 +7,7 @@ import contextlib
 import uuid
 from typing import Any
 
+from google.protobuf.duration_pb2 import Duration
 from temporalio import workflow
 from temporalio.api.command.v1 import CancelWorkflowExecutionCommandAttributes
 from temporalio.api.common.v1 import WorkflowExecution
@@ -306,8 +307,6 @@ async def scenario_terminate_during_transient_task(env: Env) -> None:
 
 
 async def scenario_run_timeout_while_task_started(env: Env) -> None:
-    from google.protobuf.duration_pb2 import Duration
-
     workflow_id = env.id()
     await env.start_raw(workflow_id, workflow_run_timeout=Duration(seconds=2))
     worker = RawWorker(env)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from temporalio.api.command.v1 import CancelWorkflowExecutionCommandAttributes
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import HistoryEventFilterType, TaskQueueType
+from temporalio.api.failure.v1 import Failure
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     CountWorkflowExecutionsRequest,
@@ -22,7 +24,14 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import WorkflowExecutionStatus
 
 from compat_tests.env import NAMESPACE, Env, seconds
-from compat_tests.raw import RawWorker, complete_workflow, schedule_activity, start_timer
+from compat_tests.raw import (
+    RawWorker,
+    command,
+    complete_workflow,
+    fail_workflow,
+    schedule_activity,
+    start_timer,
+)
 from compat_tests.scenarios.core import Hello, Sleeper, greet
 from compat_tests.targets import IDENTITY
 
@@ -182,11 +191,6 @@ async def scenario_describe_in_sdk(env: Env) -> None:
 
 
 async def scenario_describe_each_status(env: Env) -> None:
-    from temporalio.api.command.v1 import CancelWorkflowExecutionCommandAttributes
-    from temporalio.api.failure.v1 import Failure
-
-    from compat_tests.raw import command, fail_workflow
-
     cancel = CancelWorkflowExecutionCommandAttributes()
     endings = {
         "completed": complete_workflow(),

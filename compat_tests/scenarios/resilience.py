@@ -8,14 +8,16 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from typing import Any
 
+from google.protobuf.duration_pb2 import Duration
 from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 from compat_tests.env import Env, Handle, seconds
-from compat_tests.raw import RawWorker, complete_workflow, start_timer
+from compat_tests.raw import RawWorker, complete_workflow, schedule_activity, start_timer
 from compat_tests.scenarios.core import Cleanup, Hello, Signals, greet
 
 
@@ -72,8 +74,6 @@ class HangsInTask:
     @workflow.run
     async def run(self) -> str:
         if os.environ.get(HANGING):
-            import time
-
             time.sleep(60)  # noqa: ASYNC251  (the process is killed in here)
         return "done"
 
@@ -270,10 +270,6 @@ async def scenario_cached_and_evicted_workflows(env: Env) -> None:
 
 async def scenario_raw_crash_between_poll_and_answer(env: Env) -> None:
     """A poller that takes an activity and vanishes: schedule-to-start is over, start-to-close decides."""
-    from google.protobuf.duration_pb2 import Duration
-
-    from compat_tests.raw import schedule_activity
-
     workflow_id, worker = env.id(), RawWorker(env)
     await env.start_raw(workflow_id)
     activity_command = schedule_activity(env)

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from google.protobuf.duration_pb2 import Duration
 from temporalio import workflow
 from temporalio.api.common.v1 import Header, WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import WorkflowIdConflictPolicy as ConflictPolicy
@@ -17,6 +18,7 @@ from temporalio.api.workflowservice.v1 import (
     SignalWorkflowExecutionRequest,
 )
 from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
 
 from compat_tests.env import NAMESPACE, Env
 from compat_tests.raw import RawWorker, complete_workflow, payloads
@@ -69,8 +71,6 @@ class BadHandler:
 
     @workflow.signal
     def fail(self) -> None:
-        from temporalio.exceptions import ApplicationError
-
         raise ApplicationError("from the handler", type="Handler")
 
 
@@ -208,8 +208,6 @@ async def scenario_signal_with_start_policies(env: Env) -> None:
 
 async def scenario_signal_with_start_delay(env: Env) -> None:
     """The signal of the start does not end the delay."""
-    from google.protobuf.duration_pb2 import Duration
-
     workflow_id = env.id()
     await env.outcome("start", _signal_with_start(env, workflow_id, workflow_start_delay=Duration(seconds=2)))
     await env.history(workflow_id, "while delayed")
