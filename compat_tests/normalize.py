@@ -17,7 +17,7 @@ from enum import Enum
 from typing import Any, cast
 
 import google.rpc.status_pb2
-import temporalio.api.errordetails.v1
+import temporalio.api.errordetails.v1  # pyright: ignore[reportUnusedImport]  (registers the types of details)
 import temporalio.exceptions
 from google.protobuf import descriptor_pool
 from google.protobuf.json_format import MessageToDict
