@@ -320,9 +320,12 @@ class _Plan:
             state.armed_at_ms = at
 
     def _offer(self, job_id: str, state: ExecutionState, dispatch: TaskDispatch) -> None:
+        matching = self._executions.matching
         queue = QueueKey(state.namespace, dispatch.activity, dispatch.queue)
+        if dispatch.sticky and matching.is_gone(queue):
+            queue = QueueKey(state.namespace, False, state.task_queue)
         message = TaskMessage(job_id, dispatch.event_id, dispatch.stamp)
-        self._offers.append(self._executions.matching.offer(queue, encode_task(message)))
+        self._offers.append(matching.offer(queue, encode_task(message)))
 
     async def commit(self) -> None:
         """Apply it all. Offers that found a poller are delivered afterwards, or taken back if nothing was applied."""

@@ -29,6 +29,8 @@ LEASE_MS = 10_000
 _SWEEP_FIRST, _SWEEP_LAST = 1.0, 15.0
 _POLLER_MEMORY = 10.0
 _KEEP_SECONDS = 0.5
+_GONE = "gone/"
+_GONE_KEPT = 1000
 _POLLER_SHOWN = 300 * 1_000_000_000
 
 
@@ -81,6 +83,7 @@ class Matching:
         self._names: dict[QueueKey, str] = {}
         self._sweeper: asyncio.Task[None] | None = None
         self._sweep_now = asyncio.Event()
+        self._gone: dict[str, None] = {}
         self._giving: set[asyncio.Task[None]] = set()
         self._closed = False
         self.hints: Hints = None  # type: ignore[assignment]  # set by the service that owns both
@@ -165,10 +168,23 @@ class Matching:
         return [Poller(identity, seen) for identity, seen in queue.pollers.items() if seen >= oldest]
 
     def forget(self, key: QueueKey) -> None:
-        """The worker of a sticky queue says good-bye."""
-        queue = self._queues.get(self.stream_of(key))
-        if queue is not None:
-            queue.polled_at = 0.0
+        """The worker of a sticky queue says good-bye; the other processes are told."""
+        stream = self.stream_of(key)
+        self._note_gone(stream)
+        self.hints.say(_GONE + stream)
+
+    def is_gone(self, key: QueueKey) -> bool:
+        """No worker polls this sticky queue any more, as far as this process knows."""
+        stream = self.stream_of(key)
+        if stream in self._gone:
+            return True
+        queue = self._queues.get(stream)
+        return queue is not None and queue.polled_at > 0 and not self.polled_lately(key)
+
+    def _note_gone(self, stream: str) -> None:
+        self._gone[stream] = None
+        while len(self._gone) > _GONE_KEPT:
+            del self._gone[next(iter(self._gone))]
 
     def stream_of(self, key: QueueKey) -> str:
         """The stream's name."""
@@ -178,8 +194,10 @@ class Matching:
         return name
 
     def hinted(self, topic: str) -> None:
-        """Another process has published to this stream."""
-        if topic in self._queues:
+        """Another process has published to this stream, or its worker has left it."""
+        if topic.startswith(_GONE):
+            self._note_gone(topic.removeprefix(_GONE))
+        elif topic in self._queues:
             self._arrived(topic)
 
     # -- life -------------------------------------------------------------------------------------------------
@@ -298,6 +316,10 @@ class Matching:
             ready = set(await self._service.get_ready_streams([queue.stream for queue in polled]))
         except ContractError as error:
             _LOG.debug("task queues could not be swept: %s", error)
+            return True
+        except Exception:
+            # The sweep is what covers for everything else: it must not end.
+            _LOG.exception("task queues could not be swept")
             return True
         for queue in polled:
             if queue.stream in ready:

@@ -100,6 +100,10 @@ class Timers:
             except ContractError as error:
                 _LOG.debug("timers could not be scanned: %s", error)
                 pause = _RETRY_SECONDS
+            except Exception:
+                # The scan is what covers for processes that died: it must not end.
+                _LOG.exception("timers could not be scanned")
+                pause = SCAN_SECONDS
             await asyncio.sleep(pause)
 
     async def _scan(self) -> float:
