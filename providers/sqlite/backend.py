@@ -46,6 +46,8 @@ class SqliteBackend(Backend):
     async def open(self, namespace: str, app_id: str, engine_id: str) -> None:
         """Open or make the file, bring its schema up to date and bind the services."""
         await self._database.open()
+        if self._hints is not None:
+            self._hints.open()
         try:
             await self.sub.init(namespace, app_id, engine_id)
             for service in (self.store, self.stream, self.search):

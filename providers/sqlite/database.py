@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import sqlite3
 import threading
 import time
@@ -278,8 +279,10 @@ class Database:
                 self._hand_back([unit], set())
 
     def _run_read(self, unit: _Unit[Any], session: Session, *, snapshot: bool) -> None:
+        run = _in_snapshot if snapshot else _as_it_is
         try:
-            unit.result = _in_snapshot(unit.work, session) if snapshot else unit.work(session)
+            # Readers wait for nobody, but for a moment when the file is recovered after a crash.
+            unit.result = retry_busy(functools.partial(run, unit.work, session), self.options.busy_timeout)
         except BaseException as error:
             unit.error = to_contract_error(error, self.options.path)
 
@@ -369,6 +372,10 @@ def _drain(queue: SimpleQueue[_Unit[Any] | None]) -> Iterator[_Unit[Any] | None]
     with contextlib.suppress(Empty):
         while True:
             yield queue.get_nowait()
+
+
+def _as_it_is(work: Work[T], session: Session) -> T:
+    return work(session)
 
 
 def _in_snapshot(work: Work[T], session: Session) -> T:

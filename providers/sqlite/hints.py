@@ -49,6 +49,10 @@ class HintBus:
         self._inboxes: dict[str, socket.socket] = {}
         self._outboxes = {channel: _Outbox(self, channel) for channel in (SUB, QUEUE)}
         self._sender: socket.socket | None = None
+        self._closed = True
+
+    def open(self) -> None:
+        """Begin to send."""
         self._closed = False
 
     @property
@@ -111,7 +115,7 @@ class HintBus:
 
     @property
     def closed(self) -> bool:
-        """True after `close`."""
+        """True before `open` and after `close`."""
         return self._closed
 
 

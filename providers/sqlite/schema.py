@@ -24,6 +24,8 @@ _CACHE_KIB = 16 * 1024
 _WAL_PAGES_PER_CHECKPOINT = 2000
 _WAL_BYTES_KEPT = 32 * 1024 * 1024
 _CACHED_STATEMENTS = 512
+_SHORTEST_PAUSE = 0.0003
+_LONGEST_PAUSE = 0.02
 
 
 def connect(path: str, *, synchronous: str, timeout: float, readonly: bool = False) -> sqlite3.Connection:
@@ -50,18 +52,17 @@ def retry_busy(call: Callable[[], T], timeout: float) -> T:
     """Repeat ``call`` while another process holds a lock, up to ``timeout`` seconds.
 
     SQLite's own busy handler sleeps up to 100 ms between tries and starves the unlucky. The lock is held for about
-    a millisecond here, so short random sleeps win.
+    a millisecond here, so short random sleeps win; a lock that is held for long is asked for less often.
     """
-    deadline = time.monotonic() + timeout
-    pause = 0.0002
+    started = time.monotonic()
     while True:
         try:
             return call()
         except sqlite3.OperationalError as error:
-            if not is_busy(error) or time.monotonic() >= deadline:
+            waited = time.monotonic() - started
+            if not is_busy(error) or waited >= timeout:
                 raise
-        time.sleep(pause * (0.5 + random.random()))
-        pause = min(pause * 1.5, 0.005)
+        time.sleep(min(_SHORTEST_PAUSE + waited / 50, _LONGEST_PAUSE) * (0.5 + random.random()))
 
 
 def prepare(connection: sqlite3.Connection, path: str, timeout: float) -> None:

@@ -40,6 +40,7 @@ async def eventually(check: Callable[[], bool], seconds: float = 5.0) -> None:
 
 async def test_a_dead_socket_is_removed(path: Path) -> None:
     sender, receiver = hints.HintBus(str(path)), hints.HintBus(str(path))
+    sender.open()
     received: list[Any] = []
     assert receiver.receive(hints.SUB, received.extend)
     dead = Path(sender.directory) / "deadbeef.sub"
@@ -56,6 +57,7 @@ async def test_a_dead_socket_is_removed(path: Path) -> None:
 
 async def test_a_burst_arrives_whole_and_in_order(path: Path) -> None:
     sender, receiver = hints.HintBus(str(path)), hints.HintBus(str(path))
+    sender.open()
     received: list[Any] = []
     assert receiver.receive(hints.SUB, received.extend)
     for number in range(1000):
