@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from hashlib import blake2b
+from typing import Any
 
 from .database import Database
 from .driver import Connection
@@ -47,12 +48,26 @@ class Notices:
         self._changed = asyncio.Lock()
         self._using = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
     async def listen(self, channel: str, callback: Callback) -> None:
         """Call ``callback`` with every payload of ``channel``; active when this returns."""
-        if self._db.settings.pooler:
-            return
+        if not self._db.settings.pooler:
+            await self._to_the_end(self._listen(channel, callback))
+
+    async def unlisten(self, channel: str) -> None:
+        """Stop listening. No-op for an unknown channel."""
+        await self._to_the_end(self._unlisten(channel))
+
+    async def _to_the_end(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do it also when the caller is cancelled: half a LISTEN would leave the shared connection unusable."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await asyncio.shield(task)
+
+    async def _listen(self, channel: str, callback: Callback) -> None:
         async with self._changed:
             new = channel not in self._callbacks
             self._callbacks[channel] = callback
@@ -60,8 +75,7 @@ class Notices:
             if new:
                 await self._listen_now(channel)
 
-    async def unlisten(self, channel: str) -> None:
-        """Stop listening. No-op for an unknown channel."""
+    async def _unlisten(self, channel: str) -> None:
         async with self._changed:
             if self._callbacks.pop(channel, None) is None or self._connection is None:
                 return
