@@ -123,8 +123,6 @@ async def scenario_bad_timers(env: Env) -> None:
     unknown = CancelTimerCommandAttributes(timer_id="unknown")
     commands = {
         "no-id": [_timer(start_to_fire_timeout=SECOND)],
-        "no-timeout": [_timer(timer_id="t")],
-        "zero": [_timer(timer_id="t", start_to_fire_timeout=Duration())],
         "negative": [_timer(timer_id="t", start_to_fire_timeout=Duration(seconds=-1))],
         "long-id": [_timer(timer_id="x" * 1001, start_to_fire_timeout=SECOND)],
         "duplicate": [start_timer("t", 100), start_timer("t", 100)],
@@ -133,6 +131,19 @@ async def scenario_bad_timers(env: Env) -> None:
         "no-attributes": [command("START_TIMER")],
     }
     await _refused(env, commands)
+
+
+async def scenario_timers_without_delay(env: Env) -> None:
+    """Accepted: they fire at once."""
+    worker = RawWorker(env)
+    timers = {"unset": _timer(timer_id="t"), "zero": _timer(timer_id="t", start_to_fire_timeout=Duration())}
+    for name, timer in timers.items():
+        workflow_id = env.id(name)
+        await env.start_raw(workflow_id)
+        await env.outcome(name, worker.complete(await worker.poll(), timer))
+        await env.wait_event(workflow_id, "TIMER_FIRED")
+        await env.history(workflow_id)
+        await env.client.get_workflow_handle(workflow_id).terminate()
 
 
 async def scenario_bad_closing_commands(env: Env) -> None:
@@ -206,7 +217,7 @@ async def scenario_bad_other_commands(env: Env) -> None:
 
 async def scenario_bad_command_after_good_ones(env: Env) -> None:
     """Nothing of an answer with a bad command is applied."""
-    await _refused(env, {"mixed": [start_timer("t", 100), schedule_activity(env), _timer(timer_id="bad")]})
+    await _refused(env, {"mixed": [start_timer("t", 100), schedule_activity(env), _timer(timer_id="")]})
 
 
 async def scenario_bad_command_again(env: Env) -> None:
