@@ -56,6 +56,7 @@ def continue_as_new(scope: CommandScope, command: Command) -> None:
     given.workflow_type.name = given.workflow_type.name or turn.state.workflow_type
     if not given.task_queue.name:
         given.task_queue.CopyFrom(turn.origin.workflow_execution_started_event_attributes.task_queue)
+    given.task_queue.kind = given.task_queue.kind or TaskQueueKind.TASK_QUEUE_KIND_NORMAL
     _check(given, turn.ctx.limits.id_length)
     run_timeout = nanos(given.workflow_run_timeout) or turn.state.run_timeout
     if turn.state.execution_timeout:
@@ -132,10 +133,8 @@ def _check(given: ContinueAsNewWorkflowExecutionCommandAttributes, id_limit: int
 
 
 def _who(given: ContinueAsNewWorkflowExecutionCommandAttributes) -> str:
-    """Type and queue in a message, as the server prints them: what is not set is left out."""
-    queue = given.task_queue
-    kind = f"  kind:{TaskQueueKind.Name(queue.kind)}" if queue.kind else ""
-    return f'WorkflowType={given.workflow_type.name} TaskQueue=name:"{queue.name}"{kind}'
+    kind = TaskQueueKind.Name(given.task_queue.kind)
+    return f'WorkflowType={given.workflow_type.name} TaskQueue=name:"{given.task_queue.name}"  kind:{kind}'
 
 
 def _may_close(scope: CommandScope) -> bool:
