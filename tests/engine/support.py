@@ -1,0 +1,292 @@
+"""One run in the hands of a test: it owns the clock and the ids, and does to the run what the runtime would do.
+
+Every step is one decision on a private copy of the state, as in the runtime. A `Step` tells what the step recorded
+and offered, one short line each, so that a test reads like a transition table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, TypeVar
+
+from temporalio.api.command.v1 import Command
+from temporalio.api.common.v1 import Payload, Payloads, WorkerVersionStamp, WorkflowType
+from temporalio.api.enums.v1 import EventType, TaskQueueKind
+from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
+from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
+from temporalio.api.taskqueue.v1 import StickyExecutionAttributes, TaskQueue
+from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
+
+from hotmesh_temporal.engine import deadlines, tasks
+from hotmesh_temporal.engine.context import SECOND, Context, Limits
+from hotmesh_temporal.engine.effects import TaskDispatch
+from hotmesh_temporal.engine.machines import activity, workflow, workflow_task
+from hotmesh_temporal.engine.machines.activity import Answerer
+from hotmesh_temporal.engine.model import Activity, ExecutionState, decode_state, encode_state
+from hotmesh_temporal.engine.opening import Opening, begin, expiration, open_run
+from hotmesh_temporal.engine.protos import duration
+from hotmesh_temporal.engine.turn import Turn
+from hotmesh_temporal.errors import TaskFailed
+
+T = TypeVar("T")
+
+BEGIN = 1_700_000_000 * SECOND
+QUEUE = "queue"
+STICKY = "sticky"
+WORKER = "worker"
+
+
+def seconds(value: float) -> int:
+    """Nanoseconds."""
+    return int(value * SECOND)
+
+
+def payloads(text: str) -> Payloads:
+    """One JSON string."""
+    return Payloads(payloads=[Payload(metadata={"encoding": b"json/plain"}, data=f'"{text}"'.encode())])
+
+
+def failure(message: str = "broken", *, kind: str = "", non_retryable: bool = False) -> Failure:
+    """What a worker reports of an exception."""
+    info = ApplicationFailureInfo(type=kind, non_retryable=non_retryable)
+    return Failure(message=message, application_failure_info=info)
+
+
+def title(event: HistoryEvent) -> str:
+    """``5 ActivityTaskScheduled``"""
+    name = EventType.Name(event.event_type).removeprefix("EVENT_TYPE_").title().replace("_", "")
+    return f"{event.event_id} {name}"
+
+
+def offer(task: TaskDispatch) -> str:
+    """``activity 5 on queue``, ``workflow task 2 on sticky``; ``, 3`` follows for a stamp other than the first."""
+    first = 0 if task.activity else 1
+    kind = "activity" if task.activity else "workflow task"
+    return f"{kind} {task.event_id} on {task.queue}" + (f", {task.stamp}" if task.stamp != first else "")
+
+
+@dataclass
+class Step:
+    """What one decision led to. ``buffered``: how many events wait for the workflow task in flight, afterwards."""
+
+    events: list[str] = field(default_factory=list[str])
+    offers: list[str] = field(default_factory=list[str])
+    buffered: int = 0
+
+
+class Run:
+    """A run and all that was recorded of it.
+
+    ``next_run`` is the run that followed it, once there is one; ``offered`` are the events whose tasks were offered.
+    """
+
+    def __init__(
+        self,
+        attributes: WorkflowExecutionStartedEventAttributes | None = None,
+        *,
+        wait: float = 0,
+        limits: Limits | None = None,
+    ) -> None:
+        self.now = BEGIN
+        self.limits = limits or Limits()
+        self._ids = count(1)
+        turn = open_run(
+            self.context(), Opening("default", "workflow", self.new_id(), attributes or started(), wait=seconds(wait))
+        )
+        begin(turn)
+        self.origin = turn.origin
+        self.history: list[HistoryEvent] = []
+        self.next_run: Run | None = None
+        self.offered: set[int] = set()
+        self.opened = self._accept(turn)
+
+    @classmethod
+    def of(cls, turn: Turn, now: int, limits: Limits) -> Run:
+        """The run that a decision on another one has opened."""
+        run = cls.__new__(cls)
+        run.now, run.limits, run._ids, run.origin = now, limits, count(1000), turn.origin
+        run.history, run.next_run, run.offered = [], None, set()
+        run.opened = run._accept(turn)
+        return run
+
+    def new_id(self) -> str:
+        """The next id."""
+        return f"id-{next(self._ids)}"
+
+    def context(self) -> Context:
+        """A decision's surroundings, now."""
+        return Context(self.now, self.new_id, self.limits)
+
+    def step(self, decide: Callable[[Turn], object]) -> Step:
+        """Make a decision and keep what it did."""
+        turn = Turn(self.context(), decode_state(encode_state(self.state)), self.origin)
+        decide(turn)
+        return self._accept(turn)
+
+    def _accept(self, turn: Turn) -> Step:
+        self.state: ExecutionState = decode_state(encode_state(turn.state))
+        self.history += [HistoryEvent.FromString(each.SerializeToString()) for each in turn.events]
+        self.offered |= {each.event_id for each in turn.dispatches}
+        if turn.next_run is not None:
+            self.next_run = Run.of(turn.next_run, self.now, self.limits)
+        return Step(
+            [title(each) for each in turn.events], [offer(each) for each in turn.dispatches], len(self.state.buffered)
+        )
+
+    # -- time ---------------------------------------------------------------------------------------------------
+
+    def later(self, by: float) -> Step:
+        """So many seconds pass; then everything that is due happens."""
+        self.now += seconds(by)
+        return self.step(deadlines.fire_due)
+
+    @property
+    def deadline(self) -> float:
+        """Seconds until the run has to be looked at; infinite if never."""
+        at = deadlines.next_deadline(self.state)
+        return (at - self.now) / SECOND if at else float("inf")
+
+    # -- workflow tasks -----------------------------------------------------------------------------------------
+
+    def take(self) -> Step:
+        """A worker takes the workflow task that is offered."""
+        task = self.state.task
+        assert task is not None
+        given = (task.scheduled_event_id, task.attempt)
+        return self.step(lambda turn: taken(tasks.take_workflow_task(turn, *given, self.new_id(), WORKER, VERSION)))
+
+    def answer(self, *commands: Command, sticky: float = 0, force_new: bool = False, inline: bool = False) -> Step:
+        """The worker answers; ``sticky`` seconds is how long its own queue is preferred.
+
+        Raises `TaskFailed` for an invalid command.
+        """
+        request = RespondWorkflowTaskCompletedRequest(
+            commands=commands,
+            identity=WORKER,
+            force_create_new_workflow_task=force_new,
+            return_new_workflow_task=inline,
+        )
+        if sticky:
+            queue = TaskQueue(name=STICKY, kind=TaskQueueKind.TASK_QUEUE_KIND_STICKY, normal_name=QUEUE)
+            wait = duration(seconds(sticky))
+            request.sticky_attributes.CopyFrom(
+                StickyExecutionAttributes(worker_task_queue=queue, schedule_to_start_timeout=wait)
+            )
+        return self.step(lambda turn: tasks.answer_workflow_task(turn, request))
+
+    def answer_badly(self, *commands: Command) -> Step:
+        """The worker answers with something invalid; the step is what the service does about it."""
+        try:
+            self.answer(*commands)
+        except TaskFailed as error:
+            rejected = error
+            return self.step(lambda turn: tasks.reject_answer(turn, rejected, WORKER))
+        raise AssertionError("the answer was accepted")
+
+    def fail_task(self) -> Step:
+        """The worker could not process the task."""
+
+        def decide(turn: Turn) -> None:
+            workflow_task.fail(turn, 1, failure(), WORKER)
+            workflow_task.schedule(turn)
+
+        return self.step(decide)
+
+    def turn(self, *commands: Command, **options: Any) -> Step:
+        """Take the task and answer it at once; the step is that of the answer."""
+        self.take()
+        return self.answer(*commands, **options)
+
+    # -- activities ---------------------------------------------------------------------------------------------
+
+    def activity(self, activity_id: str = "a") -> Activity:
+        """A pending activity."""
+        return tasks.find_activity(self.state, activity_id)
+
+    def take_activity(self, activity_id: str = "a") -> Step:
+        """A worker takes the attempt that is offered."""
+        pending = self.activity(activity_id)
+        given = (pending.scheduled_event_id, pending.stamp)
+        return self.step(lambda turn: taken(_take_activity(turn, *given, self.new_id())))
+
+    def complete_activity(self, activity_id: str = "a") -> Step:
+        """The attempt succeeds."""
+        return self._outcome(activity_id, lambda turn, each: not activity.complete(turn, each, payloads("done"), BY))
+
+    def fail_activity(self, activity_id: str = "a", error: Failure | None = None) -> Step:
+        """The attempt fails."""
+        return self._outcome(activity_id, lambda turn, each: not activity.fail(turn, each, error or failure(), BY))
+
+    def cancel_activity(self, activity_id: str = "a") -> Step:
+        """The worker stops because it was asked to."""
+        return self._outcome(activity_id, lambda turn, each: not activity.cancel_at_worker(turn, each, None, WORKER))
+
+    def heartbeat(self, activity_id: str = "a", details: str = "alive") -> Step:
+        """The worker says that it is alive."""
+        event_id = self.activity(activity_id).scheduled_event_id
+        return self.step(lambda turn: activity.heartbeat(turn, turn.state.activities[event_id], payloads(details)))
+
+    def _outcome(self, activity_id: str, change: Callable[[Turn, Activity], bool]) -> Step:
+        """``change`` says whether the workflow has to hear of it."""
+
+        def decide(turn: Turn) -> None:
+            if change(turn, tasks.find_activity(turn.state, activity_id)):
+                workflow_task.schedule(turn)
+
+        return self.step(decide)
+
+    # -- from outside -------------------------------------------------------------------------------------------
+
+    def signal(self, name: str = "signal") -> Step:
+        """Somebody signals the workflow."""
+        return self.step(lambda turn: workflow.signal(turn, name, payloads(name), "client", None))
+
+    def request_cancel(self) -> Step:
+        """Somebody asks the workflow to cancel itself."""
+        return self.step(lambda turn: workflow.request_cancel(turn, "reason", "client"))
+
+    def terminate(self) -> Step:
+        """Somebody ends the run."""
+        return self.step(lambda turn: workflow.terminate(turn, "reason", None, "client"))
+
+
+VERSION = WorkerVersionStamp(build_id="build")
+BY = Answerer(WORKER)
+
+
+def _take_activity(turn: Turn, event_id: int, stamp: int, request_id: str) -> Activity | None:
+    return tasks.take_activity_task(turn, event_id, stamp, request_id, WORKER)
+
+
+def taken(task: T | None) -> T:
+    """The task; a stale offer is an error here."""
+    assert task is not None, "the offer is stale"
+    return task
+
+
+def started(
+    *, run_timeout: float = 0, execution_timeout: float = 0, task_timeout: float = 10, **more: Any
+) -> WorkflowExecutionStartedEventAttributes:
+    """The attributes of a first event; timeouts in seconds."""
+    return WorkflowExecutionStartedEventAttributes(
+        workflow_type=WorkflowType(name="Workflow"),
+        task_queue=TaskQueue(name=QUEUE, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL),
+        workflow_run_timeout=duration(seconds(run_timeout)),
+        workflow_execution_timeout=duration(seconds(execution_timeout)),
+        workflow_execution_expiration_time=expiration(BEGIN, seconds(execution_timeout)),
+        workflow_task_timeout=duration(seconds(task_timeout)),
+        **more,
+    )
+
+
+def attributes_of(run: Run, name: str) -> Sequence[Any]:
+    """The attributes of all events of a kind: ``activity_task_started``."""
+    return list(_attributes_of(run, f"{name}_event_attributes"))
+
+
+def _attributes_of(run: Run, name: str) -> Iterator[Any]:
+    for event in run.history:
+        if event.WhichOneof("attributes") == name:
+            yield getattr(event, name)
