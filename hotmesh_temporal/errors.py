@@ -115,9 +115,11 @@ def workflow_not_found(workflow_id: str, run_id: str = "") -> RpcError:
     return not_found(f"workflow not found for ID: {workflow_id}")
 
 
-def workflow_completed() -> RpcError:
+class WorkflowCompleted(RpcError):
     """The run is closed already."""
-    return not_found("workflow execution already completed")
+
+    def __init__(self) -> None:
+        super().__init__(Code.NOT_FOUND, "workflow execution already completed", [NotFoundFailure()])
 
 
 def task_not_found() -> RpcError:

@@ -10,7 +10,7 @@ from temporalio.api.failure.v1 import Failure, ServerFailureInfo
 from temporalio.api.workflow.v1 import ResetPointInfo, ResetPoints
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
-from ..errors import TaskFailed, activity_not_found, not_found, task_not_found, workflow_completed
+from ..errors import TaskFailed, activity_not_found, not_found, task_not_found, WorkflowCompleted
 from . import commands
 from .commands.scope import CommandScope
 from .machines import activity, workflow, workflow_task
@@ -161,7 +161,7 @@ def take_activity_task(turn: Turn, event_id: int, stamp: int, request_id: str, i
 def check_activity(state: ExecutionState, event_id: int, attempt: int) -> Activity:
     """The attempt that a token stands for (``attempt`` 0: whichever is started). Raises NOT_FOUND if it is over."""
     if not state.running:
-        raise workflow_completed()
+        raise WorkflowCompleted()
     pending = state.activities.get(event_id)
     if pending is None or not pending.started or (attempt and pending.attempt != attempt):
         raise activity_not_found()
@@ -171,7 +171,7 @@ def check_activity(state: ExecutionState, event_id: int, attempt: int) -> Activi
 def find_activity(state: ExecutionState, activity_id: str) -> Activity:
     """The pending activity with this id. Raises NOT_FOUND if there is none."""
     if not state.running:
-        raise workflow_completed()
+        raise WorkflowCompleted()
     for pending in state.activities.values():
         if pending.activity_id == activity_id:
             return pending

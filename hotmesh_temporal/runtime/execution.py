@@ -127,9 +127,9 @@ class Executions:
         """Drop a run from the cache: the outcome of a commit is not known."""
         self._cache.pop(job_id, None)
 
-    async def is_marked(self, key: RunKey, request_id: str) -> bool:
-        """This request was applied to the run."""
-        return await self.store.collate_synthetic(key.job_id, request_id, 0) > 0
+    async def is_marked(self, mark: Mark) -> bool:
+        """This request was applied before."""
+        return await self.store.collate_synthetic(mark.job_id, mark.guid, 0) > 0
 
     # -- changing ---------------------------------------------------------------------------------------------
 

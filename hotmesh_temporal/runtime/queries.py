@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -81,7 +81,7 @@ class Queries:
     # -- with a workflow task -----------------------------------------------------------------------------------
 
     @contextmanager
-    def attach(self, job_id: str, query: WorkflowQuery) -> Iterator[Attached]:
+    def attach(self, job_id: str, query: WorkflowQuery) -> Generator[Attached, None, None]:
         """Let the query travel with the run's next workflow task, if a worker of this process takes it."""
         attached = Attached(self._clock.new_id(), query=query)
         self._attached.setdefault(job_id, {})[attached.query_id] = attached

@@ -35,16 +35,16 @@ from ...engine.machines.activity import Answerer
 from ...engine.model import Activity
 from ...engine.protos import duration, timestamp
 from ...engine.turn import Turn
-from ...errors import RpcError, activity_not_found, invalid_argument, not_found
+from ...errors import RpcError, invalid_argument, not_found
 from ...runtime.execution import Loaded
-from ...runtime.keys import QueueKey, RunKey, decode_task, run_key
+from ...runtime.keys import QueueKey, decode_task, run_key
 from ...runtime.matching import Delivery
 from ...runtime.service import Runtime
 from .. import tokens, validate
 from ..errors import Code
 from ..tokens import ActivityTaskToken
 from .deliveries import ack_of, drop
-from .lookup import find, key_of, missing
+from .lookup import change, missing
 from .polling import LONG_POLL_SECONDS, check_deadline, version_of
 
 if TYPE_CHECKING:
@@ -130,12 +130,13 @@ async def activity_response(runtime: Runtime, loaded: Loaded, pending: Activity)
 # -- by token and by id ---------------------------------------------------------------------------------------
 
 
-def _by_token(request: Any) -> tuple[RunKey, Locate]:
-    token = tokens.decode_task(ActivityTaskToken, request.task_token, request.namespace)
-    return token.run, lambda turn: tasks.check_activity(turn.state, token.scheduled_event_id, token.attempt)
-
-
-async def _by_id(runtime: Runtime, request: Any) -> tuple[RunKey, Locate]:
+def _target(request: Any) -> tuple[WorkflowExecution, Locate]:
+    """The run and the activity of a request: by its task token, or by the ids of workflow and activity."""
+    if not hasattr(request, "activity_id"):
+        token = tokens.decode_task(ActivityTaskToken, request.task_token, request.namespace)
+        request.namespace = token.namespace
+        execution = WorkflowExecution(workflow_id=token.workflow_id, run_id=token.run_id)
+        return execution, lambda turn: tasks.check_activity(turn.state, token.scheduled_event_id, token.attempt)
     validate.namespace(request.namespace)
     if not request.activity_id:
         raise invalid_argument("ActivityId is not set on request.")
@@ -143,8 +144,6 @@ async def _by_id(runtime: Runtime, request: Any) -> tuple[RunKey, Locate]:
         validate.run_id(request.run_id, "RunId is not valid UUID.")
     if not request.workflow_id:
         raise not_found(f"activity not found for ID: {request.activity_id}")
-    execution = WorkflowExecution(workflow_id=request.workflow_id, run_id=request.run_id)
-    loaded = await find(runtime, request.namespace, execution)
 
     def locate(turn: Turn) -> Activity:
         pending = tasks.find_activity(turn.state, request.activity_id)
@@ -152,17 +151,18 @@ async def _by_id(runtime: Runtime, request: Any) -> tuple[RunKey, Locate]:
             activity.start(turn, pending, "", request.identity)
         return pending
 
-    return key_of(loaded), locate
+    return WorkflowExecution(workflow_id=request.workflow_id, run_id=request.run_id), locate
 
 
-async def _change(runtime: Runtime, key: RunKey, locate: Locate, change: Callable[[Turn, Activity], bool]) -> None:
-    """Apply an outcome; ``change`` says whether the workflow has to hear of it."""
+async def _change(runtime: Runtime, request: Any, outcome: Callable[[Turn, Activity], bool]) -> None:
+    """Apply an outcome; ``outcome`` says whether the workflow has to hear of it."""
+    execution, locate = _target(request)
 
     def decide(turn: Turn) -> None:
-        if change(turn, locate(turn)):
+        if outcome(turn, locate(turn)):
             workflow_task.schedule(turn)
 
-    await runtime.executions.update(key, decide, missing=activity_not_found)
+    await change(runtime, request.namespace, execution, decide)
 
 
 # -- heartbeats -----------------------------------------------------------------------------------------------
@@ -173,8 +173,7 @@ async def record_activity_task_heartbeat(
 ) -> RecordActivityTaskHeartbeatResponse:
     """The worker is alive; it learns whether it should stop."""
     del call
-    key, locate = _by_token(request)
-    return RecordActivityTaskHeartbeatResponse(cancel_requested=await _heartbeat(runtime, key, locate, request))
+    return RecordActivityTaskHeartbeatResponse(cancel_requested=await _heartbeat(runtime, request))
 
 
 async def record_activity_task_heartbeat_by_id(
@@ -182,23 +181,21 @@ async def record_activity_task_heartbeat_by_id(
 ) -> RecordActivityTaskHeartbeatByIdResponse:
     """As `record_activity_task_heartbeat`."""
     del call
-    key, locate = await _by_id(runtime, request)
-    return RecordActivityTaskHeartbeatByIdResponse(cancel_requested=await _heartbeat(runtime, key, locate, request))
+    return RecordActivityTaskHeartbeatByIdResponse(cancel_requested=await _heartbeat(runtime, request))
 
 
 async def _heartbeat(
-    runtime: Runtime,
-    key: RunKey,
-    locate: Locate,
-    request: RecordActivityTaskHeartbeatRequest | RecordActivityTaskHeartbeatByIdRequest,
+    runtime: Runtime, request: RecordActivityTaskHeartbeatRequest | RecordActivityTaskHeartbeatByIdRequest
 ) -> bool:
+    execution, locate = _target(request)
+
     def decide(turn: Turn) -> bool:
         pending = locate(turn)
         activity.heartbeat(turn, pending, request.details if request.HasField("details") else None)
         return pending.cancel_requested
 
-    canceled, _ = await runtime.executions.update(key, decide, missing=activity_not_found)
-    return canceled
+    canceled, _ = await change(runtime, request.namespace, execution, decide)
+    return bool(canceled)
 
 
 def _answerer(request: Any) -> Answerer:
@@ -214,7 +211,7 @@ async def respond_activity_task_completed(
 ) -> RespondActivityTaskCompletedResponse:
     """The attempt succeeded."""
     del call
-    await _change(runtime, *_by_token(request), _completion(request))
+    await _change(runtime, request, _completion(request))
     return RespondActivityTaskCompletedResponse()
 
 
@@ -223,18 +220,18 @@ async def respond_activity_task_completed_by_id(
 ) -> RespondActivityTaskCompletedByIdResponse:
     """As `respond_activity_task_completed`."""
     del call
-    await _change(runtime, *await _by_id(runtime, request), _completion(request))
+    await _change(runtime, request, _completion(request))
     return RespondActivityTaskCompletedByIdResponse()
 
 
 def _completion(
     request: RespondActivityTaskCompletedRequest | RespondActivityTaskCompletedByIdRequest,
 ) -> Callable[[Turn, Activity], bool]:
-    def change(turn: Turn, pending: Activity) -> bool:
+    def outcome(turn: Turn, pending: Activity) -> bool:
         activity.complete(turn, pending, request.result if request.HasField("result") else None, _answerer(request))
         return True
 
-    return change
+    return outcome
 
 
 async def respond_activity_task_failed(
@@ -242,7 +239,7 @@ async def respond_activity_task_failed(
 ) -> RespondActivityTaskFailedResponse:
     """The attempt failed; its retry policy decides what follows."""
     del call
-    await _change(runtime, *_by_token(request), _failing(request))
+    await _change(runtime, request, _failing(request))
     return RespondActivityTaskFailedResponse()
 
 
@@ -251,7 +248,7 @@ async def respond_activity_task_failed_by_id(
 ) -> RespondActivityTaskFailedByIdResponse:
     """As `respond_activity_task_failed`."""
     del call
-    await _change(runtime, *await _by_id(runtime, request), _failing(request))
+    await _change(runtime, request, _failing(request))
     return RespondActivityTaskFailedByIdResponse()
 
 
@@ -262,12 +259,12 @@ def _failing(
     if request.HasField("failure") and not failure.HasField("application_failure_info"):
         raise invalid_argument("Failure must have ApplicationFailureInfo.")
 
-    def change(turn: Turn, pending: Activity) -> bool:
+    def outcome(turn: Turn, pending: Activity) -> bool:
         if request.HasField("last_heartbeat_details"):
             activity.heartbeat(turn, pending, request.last_heartbeat_details)
         return not activity.fail(turn, pending, failure, _answerer(request))
 
-    return change
+    return outcome
 
 
 async def respond_activity_task_canceled(
@@ -275,7 +272,7 @@ async def respond_activity_task_canceled(
 ) -> RespondActivityTaskCanceledResponse:
     """The worker stopped because it was asked to."""
     del call
-    await _change(runtime, *_by_token(request), _cancellation(request))
+    await _change(runtime, request, _cancellation(request))
     return RespondActivityTaskCanceledResponse()
 
 
@@ -284,7 +281,7 @@ async def respond_activity_task_canceled_by_id(
 ) -> RespondActivityTaskCanceledByIdResponse:
     """As `respond_activity_task_canceled`."""
     del call
-    await _change(runtime, *await _by_id(runtime, request), _cancellation(request))
+    await _change(runtime, request, _cancellation(request))
     return RespondActivityTaskCanceledByIdResponse()
 
 
@@ -293,8 +290,8 @@ def _cancellation(
 ) -> Callable[[Turn, Activity], bool]:
     details: Payloads | None = request.details if request.HasField("details") else None
 
-    def change(turn: Turn, pending: Activity) -> bool:
+    def outcome(turn: Turn, pending: Activity) -> bool:
         activity.cancel_at_worker(turn, pending, details, request.identity)
         return True
 
-    return change
+    return outcome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from temporalio.api.workflowservice.v1 import (
@@ -13,11 +14,10 @@ from temporalio.api.workflowservice.v1 import (
 
 from ...engine.machines import workflow
 from ...engine.turn import Turn
-from ...errors import not_found, workflow_completed
-from ...runtime.execution import Loaded
+from ...errors import WorkflowCompleted, not_found
 from ...runtime.service import Runtime
 from .. import validate
-from .lookup import find, key_of, missing
+from .lookup import change
 
 if TYPE_CHECKING:
     from ..server import Call
@@ -34,16 +34,16 @@ async def request_cancel_workflow_execution(
     validate.namespace(request.namespace)
     validate.execution(request.workflow_execution, present=request.HasField("workflow_execution"))
     validate.length("RequestId", request.request_id)
-    loaded = await find(runtime, request.namespace, request.workflow_execution)
-    if loaded.state.running:
-        _check_first_run(loaded, request.first_execution_run_id)
 
     def decide(turn: Turn) -> None:
-        if turn.state.running and not turn.state.cancel_requested:
+        if not turn.state.running:
+            raise WorkflowCompleted()
+        _check_first_run(turn, request.first_execution_run_id)
+        if not turn.state.cancel_requested:
             workflow.request_cancel(turn, request.reason, request.identity, list(request.links))
 
-    key = key_of(loaded)
-    await runtime.executions.update(key, decide, missing=lambda: missing(key))
+    with contextlib.suppress(WorkflowCompleted):
+        await change(runtime, request.namespace, request.workflow_execution, decide)
     return RequestCancelWorkflowExecutionResponse()
 
 
@@ -54,22 +54,20 @@ async def terminate_workflow_execution(
     del call
     validate.namespace(request.namespace)
     validate.execution(request.workflow_execution, present=request.HasField("workflow_execution"))
-    loaded = await find(runtime, request.namespace, request.workflow_execution)
-    _check_first_run(loaded, request.first_execution_run_id)
 
     def decide(turn: Turn) -> None:
+        _check_first_run(turn, request.first_execution_run_id)
         if not turn.state.running:
-            raise workflow_completed()
+            raise WorkflowCompleted()
         details = request.details if request.HasField("details") else None
         reason, identity = request.reason or _DEFAULT_REASON, request.identity or _DEFAULT_IDENTITY
         workflow.terminate(turn, reason, details, identity, list(request.links))
 
-    key = key_of(loaded)
-    await runtime.executions.update(key, decide, missing=lambda: missing(key))
+    await change(runtime, request.namespace, request.workflow_execution, decide)
     return TerminateWorkflowExecutionResponse()
 
 
-def _check_first_run(loaded: Loaded, first_run_id: str) -> None:
+def _check_first_run(turn: Turn, first_run_id: str) -> None:
     """The request may insist on the chain that it means."""
-    if first_run_id and loaded.state.first_run_id != first_run_id:
+    if first_run_id and turn.state.first_run_id != first_run_id:
         raise not_found("workflow execution not found")

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
 from temporalio.api.common.v1 import WorkflowExecution
 
-from ...errors import RpcError, workflow_not_found
+from ...contracts.commit import Mark
+from ...contracts.errors import DuplicateMark
+from ...engine.turn import Turn
+from ...errors import RpcError, WorkflowCompleted, workflow_not_found
 from ...runtime.execution import Loaded
 from ...runtime.keys import RunKey
 from ...runtime.service import Runtime
+
+_T = TypeVar("_T")
 
 
 async def find(runtime: Runtime, namespace: str, execution: WorkflowExecution) -> Loaded:
@@ -20,6 +29,56 @@ async def find(runtime: Runtime, namespace: str, execution: WorkflowExecution) -
     if loaded is None:
         raise workflow_not_found(workflow_id, run_id)
     return loaded
+
+
+async def change(
+    runtime: Runtime,
+    namespace: str,
+    execution: WorkflowExecution,
+    decide: Callable[[Turn], _T],
+    *,
+    request_id: str = "",
+) -> tuple[_T | None, RunKey]:
+    """Let ``decide`` change the run that is meant; its result, and which run it was.
+
+    Without a run id that is the current run, also when the run that was current closes at this very moment and is
+    followed by another. A request whose ``request_id`` was applied to the chain before changes nothing and gives None.
+    """
+    if execution.run_id and not request_id:
+        # Nothing has to be found out first: a run in memory is changed in one round trip.
+        key = RunKey(namespace, execution.workflow_id, execution.run_id)
+        result, _ = await runtime.executions.update(key, decide, missing=partial(missing, key))
+        return result, key
+    loaded = await find(runtime, namespace, execution)
+    while True:
+        key, mark = key_of(loaded), request_mark(loaded, request_id)
+        try:
+            result, _ = await runtime.executions.update(
+                key, decide, marks=[mark] if mark else [], missing=partial(missing, key)
+            )
+        except DuplicateMark:
+            return None, key
+        except RpcError as error:
+            if mark and await runtime.executions.is_marked(mark):
+                return None, key
+            if execution.run_id or not isinstance(error, WorkflowCompleted):
+                raise
+            loaded = await find(runtime, namespace, execution)
+            if key_of(loaded) == key:
+                raise
+        else:
+            return result, key
+
+
+def request_mark(loaded: Loaded, request_id: str) -> Mark | None:
+    """The dedup mark of a request.
+
+    It belongs to the first run of the chain, so that a request which is repeated because its answer got lost is not
+    applied again to the next run.
+    """
+    state = loaded.state
+    first = RunKey(state.namespace, state.workflow_id, state.first_run_id)
+    return Mark(first.job_id, request_id) if request_id else None
 
 
 def key_of(loaded: Loaded) -> RunKey:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from temporalio.api.common.v1 import Link
+from temporalio.api.common.v1 import Link, WorkflowExecution
 from temporalio.api.enums.v1 import EventType, WorkflowIdConflictPolicy
 from temporalio.api.workflowservice.v1 import (
     SignalWithStartWorkflowExecutionRequest,
@@ -13,18 +13,16 @@ from temporalio.api.workflowservice.v1 import (
     SignalWorkflowExecutionResponse,
 )
 
-from ...contracts.commit import Mark
-from ...contracts.errors import DuplicateMark
 from ...engine.machines import workflow
 from ...engine.opening import begin
 from ...engine.turn import Turn
-from ...errors import RpcError, invalid_argument, workflow_closing, workflow_completed
+from ...errors import RpcError, WorkflowCompleted, invalid_argument, workflow_closing
 from ...runtime.keys import RunKey
 from ...runtime.service import Runtime
 from .. import validate
 from ..errors import Code
 from . import start
-from .lookup import find, key_of, missing
+from .lookup import change, key_of
 
 if TYPE_CHECKING:
     from ..server import Call
@@ -43,30 +41,24 @@ async def signal_workflow_execution(
         raise invalid_argument("SignalName is not set on request.")
     validate.length("SignalName", request.signal_name)
     validate.length("RequestId", request.request_id)
-    key = key_of(await find(runtime, request.namespace, request.workflow_execution))
     validate.blob(request.input, runtime.limits.blob_size)
-    await _deliver(runtime, key, request)
+    _, key = await _deliver(runtime, request, request.workflow_execution)
     return SignalWorkflowExecutionResponse(link=_link(key, request.request_id))
 
 
-async def _deliver(runtime: Runtime, key: RunKey, request: _SignalRequest) -> None:
-    """Apply the signal once: a request id that was applied before is a success without effect."""
-    request_id = request.request_id
-    marks = [Mark(key.job_id, request_id)] if request_id else []
-    try:
-        await runtime.executions.update(
-            key, lambda turn: _signal(turn, request), marks=marks, missing=lambda: missing(key)
-        )
-    except DuplicateMark:
-        return
-    except RpcError:
-        if not request_id or not await runtime.executions.is_marked(key, request_id):
-            raise
+async def _deliver(runtime: Runtime, request: _SignalRequest, execution: WorkflowExecution) -> tuple[None, RunKey]:
+    return await change(
+        runtime,
+        request.namespace,
+        execution,
+        lambda turn: _signal(turn, request),
+        request_id=request.request_id,
+    )
 
 
 def _signal(turn: Turn, request: _SignalRequest, *, schedule_task: bool = True) -> None:
     if not turn.state.running:
-        raise workflow_completed()
+        raise WorkflowCompleted()
     if turn.state.close_attempted and turn.state.task_in_flight:
         raise workflow_closing()
     limit = turn.ctx.limits.signals
@@ -102,16 +94,15 @@ async def signal_with_start_workflow_execution(
         request.workflow_id_conflict_policy = joined
     validate.blob(request.input, runtime.limits.blob_size)
     validate.blob(request.signal_input, runtime.limits.blob_size)
+    execution = WorkflowExecution(workflow_id=request.workflow_id)
     while True:
         outcome = await start.open_or_join(runtime, request, lambda: _opening(runtime, request))
         key = key_of(outcome.run)
         if not outcome.started:
             try:
-                await _deliver(runtime, key, request)
-            except RpcError as error:
-                if error.message == workflow_completed().message:
-                    continue  # it closed in between: start anew
-                raise
+                _, key = await _deliver(runtime, request, execution)
+            except WorkflowCompleted:
+                continue  # it closed in between: start anew
         return SignalWithStartWorkflowExecutionResponse(
             run_id=key.run_id,
             first_execution_run_id=outcome.run.state.first_run_id,

@@ -18,7 +18,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from ...engine.turn import Turn
-from ...errors import workflow_completed
+from ...errors import WorkflowCompleted
 from ...runtime.keys import QueueKey
 from ...runtime.service import Runtime
 from .. import validate
@@ -56,7 +56,7 @@ async def reset_sticky_task_queue(
 
     def decide(turn: Turn) -> None:
         if not turn.state.running:
-            raise workflow_completed()
+            raise WorkflowCompleted()
         turn.state.sticky_queue, turn.state.sticky_timeout = "", 0
 
     key = key_of(await find(runtime, request.namespace, request.execution))

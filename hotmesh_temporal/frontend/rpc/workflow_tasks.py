@@ -23,7 +23,7 @@ from ...engine.machines import workflow_task
 from ...engine.model import WorkflowTask
 from ...engine.tasks import Answered
 from ...engine.turn import Turn
-from ...errors import RpcError, TaskFailed, invalid_argument, task_not_found, workflow_completed
+from ...errors import RpcError, TaskFailed, WorkflowCompleted, invalid_argument, task_not_found
 from ...runtime.keys import QueueKey, TaskMessage, decode_task, run_key
 from ...runtime.matching import Delivery
 from ...runtime.service import Runtime
@@ -165,7 +165,7 @@ async def respond_workflow_task_failed(
 
     def decide(turn: Turn) -> None:
         if not turn.state.running:
-            raise workflow_completed()
+            raise WorkflowCompleted()
         tasks.check_workflow_task(turn.state, token.scheduled_event_id, token.started_event_id, token.attempt)
         workflow_task.fail(
             turn,
