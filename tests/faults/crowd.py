@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -111,12 +112,11 @@ class Crowd:
         return await _execute(slow, value)
 
 
-async def _execute(function: object, value: int) -> int:
-    result: int = await workflow.execute_activity(
-        function,  # type: ignore[arg-type]  # all of ACTIVITIES have this signature
+async def _execute(function: Callable[[int], Awaitable[int]], value: int) -> int:
+    return await workflow.execute_activity(
+        function,
         value,
         start_to_close_timeout=3 * _SECOND,
         heartbeat_timeout=2 * _SECOND if function is slow else None,
         retry_policy=_SOON,
     )
-    return result

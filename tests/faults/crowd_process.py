@@ -22,7 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from hotmesh_temporal.client import Client
 from hotmesh_temporal.worker import UnsandboxedWorkflowRunner, Worker
-from tests.faults.crowd import ACTIVITIES, QUEUE, SIGNALS, Crowd, Task, workflow_id
+from tests.faults.crowd import ACTIVITIES, QUEUE, SIGNALS, Crowd, Task, continues, workflow_id
 
 _MAY_PASS = {
     RPCStatusCode.UNAVAILABLE,
@@ -137,13 +137,21 @@ async def _until_acknowledged(name: str, call: Call) -> None:
             await call()
             return
         except RPCError as error:
-            if name.startswith("start") and error.status == RPCStatusCode.ALREADY_EXISTS:
-                return  # it is there and has even gone on to a later run
+            if _was_applied(name, error.status):
+                logging.warning("%s was there already: %s", name, error)
+                return
             if error.status not in _MAY_PASS:
                 logging.error("%s was refused: %s %s", name, error.status.name, error)
                 raise
             logging.warning("%s again: %s %s", name, error.status.name, error)
         await asyncio.sleep(0.1)
+
+
+def _was_applied(name: str, status: RPCStatusCode) -> bool:
+    """A request id is known to the run that it was for. Once that run has continued as new, sending again fails so."""
+    kind, number, *_ = name.split()
+    refusal = RPCStatusCode.ALREADY_EXISTS if kind == "start" else RPCStatusCode.NOT_FOUND
+    return continues(int(number)) and status == refusal
 
 
 async def _start(client: Client, number: int) -> None:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -150,7 +150,7 @@ class Crew:
 
 
 @contextlib.asynccontextmanager
-async def open_search(connection: str) -> AsyncIterator[SearchService]:
+async def open_search(connection: str) -> AsyncGenerator[SearchService, None]:
     """The search service, without an engine that would lend the crew a hand."""
     backend = resolve(connection).backend()
     await backend.open(HOTMESH_NAMESPACE, APP_ID, "onlooker")
@@ -168,6 +168,12 @@ async def completed(search: SearchService) -> int:
     except ContractError:
         return 0
     return counts.get(None, 0)
+
+
+async def not_completed(search: SearchService) -> list[str]:
+    """Ids of the others."""
+    page = await search.query("default", Compare("ExecutionStatus", Operator.EQ, "Running"))
+    return [str(document.fields["WorkflowId"]) for document in page.documents]
 
 
 # -- what happens ------------------------------------------------------------------------------------------------------
@@ -198,13 +204,13 @@ async def chaos(plan: Plan, crew: Crew, search: SearchService) -> None:
 async def calm(plan: Plan, crew: Crew, search: SearchService) -> None:
     """Let the crew finish."""
     begin = time.monotonic()
-    while not crew.client_is_done or (done := await completed(search)) < COUNT:
+    while not crew.client_is_done or await completed(search) < COUNT:
         await asyncio.sleep(0.2)
         if time.monotonic() - begin > DRAIN_SECONDS:
-            done = await completed(search)
+            left = await not_completed(search)
             with contextlib.suppress(AssertionError):
-                check_database(plan)
-            pytest.fail(f"{COUNT - done} of {COUNT} workflows are not completed, see {plan.folder}")
+                await asyncio.to_thread(check_database, plan)
+            pytest.fail(f"these workflows are not completed: {left}; see {plan.folder}")
     plan.log(f"calm: {time.monotonic() - begin:.1f} s")
 
 

@@ -1,0 +1,169 @@
+"""One measured process: client and worker in one, on one side and in one mode. Prints one JSON object.
+
+BENCH_PACKAGE=hotmesh_temporal python -m benchmarks.process TARGET --server-pid PID
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import json
+import os
+import statistics
+import sys
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from benchmarks import counting
+from benchmarks.measuring import quantile, timed, tree_cpu
+from benchmarks.workloads import ACTIVITIES, PACKAGE, WORKFLOWS, Counter, FanOut, Hello, InSequence
+
+Results = dict[str, float]
+
+
+class Bench:
+    """The measurements on one client."""
+
+    def __init__(self, client: Client, queue: str, options: argparse.Namespace) -> None:
+        self._client = client
+        self._queue = queue
+        self._options = options
+        self.results: Results = {}
+
+    def execute(self, method: Callable[..., Any], argument: object) -> Callable[[], Awaitable[object]]:
+        """A call that runs one workflow to its end."""
+        options: dict[str, Any] = {"task_queue": self._queue}
+        return lambda: self._client.execute_workflow(method, argument, id=uuid.uuid4().hex, **options)
+
+    async def measure(self) -> Results:
+        """Everything that needs the worker."""
+        await self._latency()
+        await self._throughput()
+        self.results["sequence_10_ms"] = statistics.median(await timed(3, self.execute(InSequence.run, 10)))
+        self.results["fan_out_50_ms"] = statistics.median(await timed(3, self.execute(FanOut.run, 50)))
+        await self._messages()
+        return self.results
+
+    async def _latency(self) -> None:
+        await timed(5, self.execute(Hello.run, "warm"))
+        spent = await timed(40, self.execute(Hello.run, "a"))
+        self.results["hello_ms_p50"], self.results["hello_ms_p95"] = quantile(spent, 0.5), quantile(spent, 0.95)
+
+    async def _throughput(self) -> None:
+        options, gate = self._options, asyncio.Semaphore(self._options.concurrency)
+
+        async def one() -> None:
+            async with gate:
+                await self.execute(Hello.run, "a")()
+
+        counts = await counting.count(options.count) if options.count else None
+        app, server, begin = time.process_time(), tree_cpu(options.server_pid), time.perf_counter()
+        await asyncio.gather(*(one() for _ in range(options.workflows)))
+        number: int = options.workflows
+        self.results["hello_per_s"] = number / (time.perf_counter() - begin)
+        self.results["app_cpu_ms"] = (time.process_time() - app) / number * 1000
+        self.results["server_cpu_ms"] = (tree_cpu(options.server_pid) - server) / number * 1000
+        if counts is not None:
+            spent = (await counting.count(options.count)).since(counts)
+            self.results["commits_per_hello"] = spent.commits / number
+            self.results["round_trips_per_hello"] = spent.statements / number
+
+    async def _messages(self) -> None:
+        handle = await self._client.start_workflow(Counter.run, 10**9, id=uuid.uuid4().hex, task_queue=self._queue)
+        await handle.query(Counter.get)
+        self.results["query_ms_p50"] = quantile(await timed(30, partial(handle.query, Counter.get)), 0.5)
+        self.results["signal_ms_p50"] = quantile(await timed(100, partial(handle.signal, Counter.add, 1)), 0.5)
+        await self._update(handle)
+        await handle.terminate()
+
+    async def _update(self, handle: WorkflowHandle[Any, Any]) -> None:
+        """Left out where the service has no updates yet."""
+        try:
+            # The SDK's own annotation of this method is incomplete.
+            update: Any = handle.execute_update  # pyright: ignore[reportUnknownMemberType]
+            spent = await timed(30, partial(update, Counter.add_and_get, 1))
+        except RPCError as error:
+            if error.status != RPCStatusCode.UNIMPLEMENTED:
+                raise
+        else:
+            self.results["update_ms_p50"] = quantile(spent, 0.5)
+
+    async def floor(self, runner: WorkflowRunner) -> None:
+        """CPU that the SDK alone takes for one hello workflow: replaying its history."""
+        handle = await self._client.start_workflow(Hello.run, "a", id=uuid.uuid4().hex, task_queue=self._queue)
+        await handle.result()
+        history, replayer, times = await handle.fetch_history(), Replayer(workflows=[Hello], workflow_runner=runner), 40
+        await replayer.replay_workflow(history)
+        begin = time.process_time()
+        for _ in range(times):
+            await replayer.replay_workflow(history)
+        self.results["sdk_cpu_ms"] = (time.process_time() - begin) / times * 1000
+
+    async def idle(self, seconds: float) -> None:
+        """Statements per minute of a client with an idle worker, once its pauses have grown."""
+        await asyncio.sleep(40)
+        before = await counting.count(self._options.count)
+        await asyncio.sleep(seconds)
+        spent = (await counting.count(self._options.count)).since(before)
+        self.results["idle_statements_per_minute"] = spent.statements / seconds * 60
+
+
+async def connect(target: str) -> Client:
+    """A client of the package that is measured."""
+    client_type: Any = importlib.import_module(PACKAGE + ".client").Client
+    if PACKAGE == "temporalio":
+        return await client_type.connect(target)
+    return await client_type.connect(connection=target)
+
+
+async def run(options: argparse.Namespace) -> Results:
+    """All measurements of this process."""
+    queue = "bench-" + uuid.uuid4().hex[:8]
+    runner = SandboxedWorkflowRunner() if options.sandbox else UnsandboxedWorkflowRunner()
+    client = await connect(options.target)
+    bench = Bench(client, queue, options)
+    worker = Worker(
+        client,
+        task_queue=queue,
+        workflows=WORKFLOWS,
+        activities=ACTIVITIES,
+        max_concurrent_activities=100,
+        workflow_runner=runner,
+    )
+    async with worker:
+        if options.idle:
+            await bench.idle(options.idle)
+        else:
+            await bench.measure()
+            await bench.floor(runner)
+    return bench.results
+
+
+def main() -> None:
+    """Parse the arguments, measure, print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("target")
+    parser.add_argument("--workflows", type=int, default=400)
+    parser.add_argument("--concurrency", type=int, default=40)
+    parser.add_argument("--sandbox", action="store_true")
+    parser.add_argument("--server-pid", type=int, action="append", default=[])
+    parser.add_argument("--count", metavar="DSN", default="", help="count statements in this Postgres database")
+    parser.add_argument("--idle", type=float, default=0.0, metavar="SECONDS", help="measure only idling")
+    results = asyncio.run(run(parser.parse_args()))
+    print(json.dumps({name: round(value, 3) for name, value in results.items()}))
+    sys.stdout.flush()
+    # The rest of the shutdown is not measured and need not be waited for.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
