@@ -1,0 +1,73 @@
+"""The commands of a workflow."""
+
+from __future__ import annotations
+
+from temporalio.api.command.v1 import (
+    CancelTimerCommandAttributes,
+    CancelWorkflowExecutionCommandAttributes,
+    Command,
+    CompleteWorkflowExecutionCommandAttributes,
+    ContinueAsNewWorkflowExecutionCommandAttributes,
+    FailWorkflowExecutionCommandAttributes,
+    ModifyWorkflowPropertiesCommandAttributes,
+    RecordMarkerCommandAttributes,
+    RequestCancelActivityTaskCommandAttributes,
+    ScheduleActivityTaskCommandAttributes,
+    StartTimerCommandAttributes,
+    UpsertWorkflowSearchAttributesCommandAttributes,
+)
+
+from .rows import PRIORITY, UNVERSIONED, Rows
+
+_NOT_THERE = "this command is not there yet"
+
+ROWS = (
+    Rows(
+        Command,
+        honoured={
+            "command_type", "user_metadata", "schedule_activity_task_command_attributes",
+            "request_cancel_activity_task_command_attributes", "start_timer_command_attributes",
+            "cancel_timer_command_attributes", "complete_workflow_execution_command_attributes",
+            "fail_workflow_execution_command_attributes", "cancel_workflow_execution_command_attributes",
+            "continue_as_new_workflow_execution_command_attributes", "record_marker_command_attributes",
+            "upsert_workflow_search_attributes_command_attributes", "modify_workflow_properties_command_attributes",
+        },
+        refused={
+            "event_group_markers": "groups of events are not there yet",
+            "start_child_workflow_execution_command_attributes": _NOT_THERE,
+            "request_cancel_external_workflow_execution_command_attributes": _NOT_THERE,
+            "signal_external_workflow_execution_command_attributes": _NOT_THERE,
+            "protocol_message_command_attributes": _NOT_THERE,
+            "schedule_nexus_operation_command_attributes": _NOT_THERE,
+            "request_cancel_nexus_operation_command_attributes": _NOT_THERE,
+        },
+    ),
+    Rows(
+        ScheduleActivityTaskCommandAttributes,
+        honoured={
+            "activity_id", "activity_type", "task_queue", "header", "input", "schedule_to_close_timeout",
+            "schedule_to_start_timeout", "start_to_close_timeout", "heartbeat_timeout", "retry_policy",
+            "request_eager_execution",
+        },
+        no_effect={"use_workflow_build_id": UNVERSIONED, "priority": PRIORITY},
+    ),
+    Rows(RequestCancelActivityTaskCommandAttributes, honoured={"scheduled_event_id"}),
+    Rows(StartTimerCommandAttributes, honoured={"timer_id", "start_to_fire_timeout"}),
+    Rows(CancelTimerCommandAttributes, honoured={"timer_id"}),
+    Rows(CompleteWorkflowExecutionCommandAttributes, honoured={"result"}),
+    Rows(FailWorkflowExecutionCommandAttributes, honoured={"failure"}),
+    Rows(CancelWorkflowExecutionCommandAttributes, honoured={"details"}),
+    Rows(
+        ContinueAsNewWorkflowExecutionCommandAttributes,
+        honoured={
+            "workflow_type", "task_queue", "input", "workflow_run_timeout", "workflow_task_timeout",
+            "backoff_start_interval", "retry_policy", "initiator", "failure", "last_completion_result",
+            "cron_schedule", "header", "memo", "search_attributes",
+        },
+        refused={"initial_versioning_behavior": "worker versioning is not there yet"},
+        no_effect={"inherit_build_id": UNVERSIONED},
+    ),
+    Rows(RecordMarkerCommandAttributes, honoured={"marker_name", "details", "header", "failure"}),
+    Rows(UpsertWorkflowSearchAttributesCommandAttributes, honoured={"search_attributes"}),
+    Rows(ModifyWorkflowPropertiesCommandAttributes, honoured={"upserted_memo"}),
+)  # fmt: skip
