@@ -10,7 +10,7 @@ from temporalio.api.failure.v1 import Failure, ServerFailureInfo
 from temporalio.api.workflow.v1 import ResetPointInfo, ResetPoints
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
-from ..errors import TaskFailed, activity_not_found, not_found, task_not_found, WorkflowCompleted
+from ..errors import TaskFailed, WorkflowCompleted, activity_not_found, not_found, task_not_found
 from . import commands
 from .commands.scope import CommandScope
 from .machines import activity, workflow, workflow_task

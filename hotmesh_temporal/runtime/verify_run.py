@@ -262,7 +262,7 @@ def _differences(history: dict[Any, Any], state: dict[Any, Any], path: str = "")
         if isinstance(ours, dict) and isinstance(theirs, dict):
             yield from _differences(cast("dict[Any, Any]", ours), cast("dict[Any, Any]", theirs), f"{path}{name}.")
         elif ours != theirs:
-            yield f"{path}{name} is {_short(theirs)}, by the history it is {_short(ours)}"
+            yield f"{path}{name} is {_short(cast(object, theirs))}, by the history it is {_short(cast(object, ours))}"
 
 
 def _short(value: object) -> str:

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from hotmesh_temporal.providers.sqlite import SqliteBackend
 from temporalio.api.command.v1 import Command, CompleteWorkflowExecutionCommandAttributes
 from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
-from temporalio.api.enums.v1 import CommandType, EventType, HistoryEventFilterType
+from temporalio.api.enums.v1 import CommandType, EventType, HistoryEventFilterType, QueryResultType
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
@@ -133,7 +133,8 @@ async def test_a_query_finds_its_worker_and_the_way_back(pair: tuple[Frontend, F
     asking = asyncio.create_task(_call(client, request, QueryWorkflowResponse))
     task = await polling
     assert task.query.query_type == "state"
-    answer = RespondQueryTaskCompletedRequest(task_token=task.task_token, namespace="default", completed_type=1)
+    answered = QueryResultType.QUERY_RESULT_TYPE_ANSWERED
+    answer = RespondQueryTaskCompletedRequest(task_token=task.task_token, namespace="default", completed_type=answered)
     answer.query_result.payloads.add(data=b"fine")
     await _call(worker, answer, RespondQueryTaskCompletedResponse)
     assert (await asking).query_result.payloads[0].data == b"fine"
