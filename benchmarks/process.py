@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
@@ -85,12 +85,10 @@ class Bench:
         await self._update(handle)
         await handle.terminate()
 
-    async def _update(self, handle: WorkflowHandle[Any, Any]) -> None:
+    async def _update(self, handle: Any) -> None:
         """Left out where the service has no updates yet."""
         try:
-            # The SDK's own annotation of this method is incomplete.
-            update: Any = handle.execute_update  # pyright: ignore[reportUnknownMemberType]
-            spent = await timed(30, partial(update, Counter.add_and_get, 1))
+            spent = await timed(30, partial(handle.execute_update, Counter.add_and_get, 1))
         except RPCError as error:
             if error.status != RPCStatusCode.UNIMPLEMENTED:
                 raise

@@ -25,7 +25,7 @@ from ..contracts.commit import (
 from ..contracts.errors import CurrentRunConflict, DuplicateMark, MessageTooLarge, NotFound, RevisionConflict
 from ..contracts.search import SearchDocument
 from ..contracts.store import StoreService
-from .support import GROUP, now_ms, outcome, search_of, store_of, stream_name, stream_of
+from .support import GROUP, eventually, now_ms, outcome, search_of, store_of, stream_name, stream_of
 
 APP = "app"
 
@@ -196,6 +196,22 @@ class TestMarks:
         assert await store.collate_synthetic("run", "n", 1) == 1
         with pytest.raises(DuplicateMark):
             await store.commit(Commit(marks=(Mark("run", "n"),)))
+
+    async def test_asking_sets_nothing(self, store: StoreService, peer_store: StoreService) -> None:
+        mark = Mark("run", "request")
+        assert await store.has_mark(mark) is False
+        assert await store.has_mark(mark) is False
+        await store.commit(Commit(runs=(create(),), marks=(mark,)))
+        assert await peer_store.has_mark(mark) is True
+        assert await peer_store.has_mark(Mark("run", "other")) is False
+        assert await peer_store.has_mark(Mark("other", "request")) is False
+        await store.expire_job("run", 0.05)
+
+        async def gone() -> bool:
+            return not await peer_store.has_mark(mark)
+
+        await eventually(gone)
+        await store.commit(Commit(marks=(mark,)))
 
     async def test_one_of_racing_requests(self, store: StoreService, peer_store: StoreService) -> None:
         commit = Commit(marks=(Mark("run", "request"),), outbox=(Publish(stream="s", message="m"),))

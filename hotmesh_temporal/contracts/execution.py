@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from .commit import Commit, CommitResult, DueTimers, EventBatch, Lease, OutboxEntry, RunRecord
+from .commit import Commit, CommitResult, DueTimers, EventBatch, Lease, Mark, OutboxEntry, RunRecord
 from .types import Transaction
 
 
@@ -75,6 +75,10 @@ class ExecutionStore(ABC):
 
         Queues one command (extension). The revision itself is not changed.
         """
+
+    @abstractmethod
+    async def has_mark(self, mark: Mark) -> bool:
+        """Whether a commit with this mark would raise `DuplicateMark` now (extension). Sets nothing."""
 
     # -- timers -----------------------------------------------------------------------------------------------
 

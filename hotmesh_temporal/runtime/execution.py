@@ -129,7 +129,7 @@ class Executions:
 
     async def is_marked(self, mark: Mark) -> bool:
         """This request was applied before."""
-        return await self.store.collate_synthetic(mark.job_id, mark.guid, 0) > 0
+        return await self.store.has_mark(mark)
 
     # -- changing ---------------------------------------------------------------------------------------------
 

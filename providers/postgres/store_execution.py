@@ -12,6 +12,7 @@ from hotmesh_temporal.contracts.commit import (
     DueTimers,
     EventBatch,
     Lease,
+    Mark,
     OutboxEntry,
     RunRecord,
 )
@@ -50,6 +51,9 @@ WHERE j.app = $1 AND j.job_id = $2 AND hotmesh.live(j.expires_at)
     AND e.first_id >= coalesce(
         (SELECT max(s.first_id) FROM hotmesh.events s WHERE s.job = j.id AND s.first_id <= $3), 0)
 ORDER BY e.first_id {direction} LIMIT $5"""
+_HAS_MARK = """
+SELECT FROM hotmesh.ledgers l LEFT JOIN hotmesh.jobs j ON j.app = l.app AND j.job_id = l.job_id
+WHERE l.app = $1 AND l.job_id = $2 AND l.kind = 'g' AND l.name = $3 AND hotmesh.live(j.expires_at)"""
 _CLAIM_TIMERS = """
 WITH due AS (
     SELECT timer_id FROM hotmesh.timers WHERE app = $1 AND due_at <= $2
@@ -180,6 +184,9 @@ class PostgresExecutionStore(Service, ExecutionStore):
             placeholder=None,
             decode=decode,
         )
+
+    async def has_mark(self, mark: Mark) -> bool:
+        return bool(await self._db.read(_HAS_MARK, self._db.app, mark.job_id, mark.guid))
 
     # -- timers -----------------------------------------------------------------------------------------------
 

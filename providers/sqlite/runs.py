@@ -189,6 +189,17 @@ def write_mark(session: Session, scope: int, mark: Mark, job_keys: dict[str, int
         raise DuplicateMark(mark.job_id, mark.guid)
 
 
+_HAS_MARK = """
+SELECT 1 FROM hm_jobs j JOIN hm_marks m USING (job_key)
+WHERE j.scope = ? AND j.job_id = ? AND (j.expires_at IS NULL OR j.expires_at > ?) AND m.guid = ?
+"""
+
+
+def has_mark(session: Session, scope: int, mark: Mark) -> bool:
+    """The mark is set, and its job not expired."""
+    return session.execute(_HAS_MARK, (scope, mark.job_id, now_ms(), mark.guid)).fetchone() is not None
+
+
 # -- reading runs ------------------------------------------------------------------------------------------------------
 
 _COLUMNS = """

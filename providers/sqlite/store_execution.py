@@ -10,6 +10,7 @@ from hotmesh_temporal.contracts.commit import (
     DueTimers,
     EventBatch,
     Lease,
+    Mark,
     OutboxEntry,
     Publish,
     RunRecord,
@@ -101,6 +102,11 @@ class ExecutionGroup(Service, ExecutionStore):
                 raise RevisionConflict(job_id)
 
         join(self._database, transaction).add(work)
+
+    async def has_mark(self, mark: Mark) -> bool:
+        """See the contract."""
+        scope = self._scope
+        return await self._database.read(lambda session: runs.has_mark(session, scope, mark))
 
     # -- timers -----------------------------------------------------------------------------------------------
 
