@@ -78,6 +78,8 @@ class Continuation:
     task_timeout: int = 0
     retry_policy: RetryPolicy | None = None
     cron_schedule: str = ""
+    memo: bytes | None = None
+    search_attributes: bytes | None = None
     failure: Failure | None = None
     last_result: Payloads | None = None
 
@@ -91,7 +93,7 @@ def continue_run(turn: Turn, how: Continuation) -> Turn:
     attributes.initiator = how.initiator  # type: ignore[assignment]  # enum values are ints
     attributes.attempt = how.attempt
     _replace(attributes, how)
-    _carry_over(attributes, turn)
+    _carry_over(attributes, turn, how)
     opening = Opening(
         state.namespace,
         state.workflow_id,
@@ -136,10 +138,12 @@ def _replace(attributes: WorkflowExecutionStartedEventAttributes, how: Continuat
         attributes.workflow_task_timeout.CopyFrom(duration(how.task_timeout))
 
 
-def _carry_over(attributes: WorkflowExecutionStartedEventAttributes, turn: Turn) -> None:
-    """Memo and search attributes as they are now, and the reset points of the runs so far."""
+def _carry_over(attributes: WorkflowExecutionStartedEventAttributes, turn: Turn, how: Continuation) -> None:
+    """Memo and search attributes, as they are now unless others are given, and the reset points of the runs so far."""
     state = turn.state
-    for name, data in (("memo", state.memo), ("search_attributes", state.search_attributes)):
+    memo = state.memo if how.memo is None else how.memo
+    found = state.search_attributes if how.search_attributes is None else how.search_attributes
+    for name, data in (("memo", memo), ("search_attributes", found)):
         attributes.ClearField(name)  # type: ignore[arg-type]  # the names above are fields
         if data:
             getattr(attributes, name).ParseFromString(data)

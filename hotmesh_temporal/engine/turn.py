@@ -32,6 +32,7 @@ class Turn:
     origin: HistoryEvent
     events: list[HistoryEvent] = field(default_factory=list[HistoryEvent])
     dispatches: list[TaskDispatch] = field(default_factory=list[TaskDispatch])
+    withdrawn: list[TaskDispatch] = field(default_factory=list[TaskDispatch])
     next_run: Turn | None = None
     visibility_changed: bool = False
     user_metadata: UserMetadata | None = None
@@ -91,6 +92,10 @@ class Turn:
     def dispatch(self, task: TaskDispatch) -> None:
         """Offer a task when the decision is committed."""
         self.dispatches.append(task)
+
+    def withdraw(self, task: TaskDispatch) -> None:
+        """A task that was offered by an earlier decision is off: its message is of no use any more."""
+        self.withdrawn.append(task)
 
     def withdraw_workflow_task(self) -> None:
         """The workflow task was handed over within this decision: nobody else needs to hear of it."""

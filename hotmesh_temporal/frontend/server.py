@@ -11,8 +11,9 @@ from google.protobuf.message import Message
 
 from ..contracts.backend import Backend
 from ..contracts.errors import ContractError, Unavailable
-from ..errors import RpcError, unavailable
+from ..errors import RpcError, unavailable, unimplemented
 from ..runtime.service import Runtime
+from . import fields
 from .dispatch import handler_of
 from .errors import Code
 
@@ -61,6 +62,9 @@ class Frontend:
     ) -> Message:
         """Answer one request; see ``transport.interface.Frontend``."""
         handler = handler_of(service, method)
+        wrong = fields.refusal(request)
+        if wrong is not None:
+            raise unimplemented(wrong)
         try:
             return await handler(self.runtime, request, Call(metadata, deadline))
         except (RpcError, asyncio.CancelledError):

@@ -262,6 +262,7 @@ class _Plan:
         self._cancel_timers: list[str] = []
         self._documents: list[SearchDocument] = []
         self._offers: list[Offer] = []
+        self._withdrawn: list[tuple[QueueKey, str]] = []
 
     def create(self, turn: Turn) -> Loaded:
         return self._write(turn, _key(turn.state).job_id, None)
@@ -298,6 +299,9 @@ class _Plan:
         )
         for dispatch in turn.dispatches:
             self._offer(job_id, state, dispatch)
+        for withdrawn in turn.withdrawn:
+            queue, message = self._message(job_id, state, withdrawn)
+            self._withdrawn.append((queue, message))
         if turn.visibility_changed:
             self._documents.append(document(job_id, state))
         tail = (loaded.tail if loaded else []) + list(batches)
@@ -319,13 +323,18 @@ class _Plan:
             self._timers.append(TimerWrite(job_id, at))
             state.armed_at_ms = at
 
+    @staticmethod
+    def _message(job_id: str, state: ExecutionState, dispatch: TaskDispatch) -> tuple[QueueKey, str]:
+        """Where the message of a task goes, and its text."""
+        queue = QueueKey(state.namespace, dispatch.activity, dispatch.queue)
+        return queue, encode_task(TaskMessage(job_id, dispatch.event_id, dispatch.stamp))
+
     def _offer(self, job_id: str, state: ExecutionState, dispatch: TaskDispatch) -> None:
         matching = self._executions.matching
-        queue = QueueKey(state.namespace, dispatch.activity, dispatch.queue)
+        queue, message = self._message(job_id, state, dispatch)
         if dispatch.sticky and matching.is_gone(queue):
             queue = QueueKey(state.namespace, False, state.task_queue)
-        message = TaskMessage(job_id, dispatch.event_id, dispatch.stamp)
-        self._offers.append(matching.offer(queue, encode_task(message)))
+        self._offers.append(matching.offer(queue, message))
 
     async def commit(self) -> None:
         """Apply it all. Offers that found a poller are delivered afterwards, or taken back if nothing was applied."""
@@ -356,6 +365,8 @@ class _Plan:
             raise
         for offer, message_id in zip(self._offers, result.message_ids, strict=True):
             executions.matching.published(offer, message_id)
+        for queue, message in self._withdrawn:
+            executions.matching.discard(queue, message)
 
     def _withdraw(self) -> None:
         for offer in self._offers:

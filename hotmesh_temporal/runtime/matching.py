@@ -12,7 +12,9 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..contracts.commit import MessageLease
 from ..contracts.errors import ContractError
@@ -29,6 +31,7 @@ LEASE_MS = 10_000
 _SWEEP_FIRST, _SWEEP_LAST = 1.0, 15.0
 _POLLER_MEMORY = 10.0
 _KEEP_SECONDS = 0.5
+_REMOVE_BATCH = 100
 _GONE = "gone/"
 _GONE_KEPT = 1000
 _POLLER_SHOWN = 300 * 1_000_000_000
@@ -84,7 +87,7 @@ class Matching:
         self._sweeper: asyncio.Task[None] | None = None
         self._sweep_now = asyncio.Event()
         self._gone: dict[str, None] = {}
-        self._giving: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
         self._closed = False
         self.hints: Hints = None  # type: ignore[assignment]  # set by the service that owns both
 
@@ -119,6 +122,26 @@ class Matching:
         """Nothing was published: the poller goes on waiting."""
         if offer.poller is not None and not offer.poller.done():
             self._queue(offer.stream).waiting.appendleft(offer.poller)
+
+    def discard(self, key: QueueKey, message: str) -> None:
+        """Soon remove a message that nobody took and that stands for nothing any more (a sticky queue left behind)."""
+        self._in_background(self._remove(self.stream_of(key), message))
+
+    async def _remove(self, stream: str, text: str) -> None:
+        try:
+            found = await self._service.consume_messages(
+                stream, STREAM_GROUP_WORKER, self._engine_id, batch_size=_REMOVE_BATCH, lease_ms=LEASE_MS
+            )
+            useless = [each.message_id for each in found if each.data == text]
+            await self._service.delete_messages(stream, STREAM_GROUP_WORKER, useless)
+            await self._release([Delivery(stream, each, 0.0) for each in found if each.data != text])
+        except ContractError as error:
+            _LOG.debug("a message of no use stays in %s: %s", stream, error)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     # -- polling ----------------------------------------------------------------------------------------------
 
@@ -209,7 +232,7 @@ class Matching:
     async def close(self) -> None:
         """Stop; waiting polls end empty and messages in hand are given back."""
         self._closed = True
-        await asyncio.gather(*self._giving, return_exceptions=True)
+        await asyncio.gather(*self._background, return_exceptions=True)
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
@@ -260,9 +283,7 @@ class Matching:
         if queue.in_hand and not self._closed:
             deliveries = list(queue.in_hand)
             queue.in_hand.clear()
-            task = asyncio.get_running_loop().create_task(self._release(deliveries))
-            self._giving.add(task)
-            task.add_done_callback(self._giving.discard)
+            self._in_background(self._release(deliveries))
 
     @staticmethod
     def _leave(queue: _Queue, poller: asyncio.Future[Delivery]) -> Delivery | None:

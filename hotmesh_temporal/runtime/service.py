@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import AsyncExitStack
 
 from ..contracts.backend import Backend
 from ..contracts.search import SearchService
@@ -42,12 +43,30 @@ class Runtime:
         self.clock = clock or Clock()
         self.limits = limits or Limits()
         self.watching = Watching()
+        self._open = AsyncExitStack()
 
     async def start(self) -> None:
-        """Open the backend and begin to work."""
-        await self.backend.open(HOTMESH_NAMESPACE, APP_ID, self.engine_id)
-        store, stream, sub, self.search = _services(self.backend)
-        self.store, self.stream = store, stream
+        """Open the backend and begin to work. Nothing stays open if that fails."""
+        async with AsyncExitStack() as stack:
+            await self.backend.open(HOTMESH_NAMESPACE, APP_ID, self.engine_id)
+            stack.push_async_callback(self.backend.close)
+            self._build(*_services(self.backend))
+            await self.hints.start()
+            stack.push_async_callback(self.hints.close)
+            await self.matching.start()
+            stack.push_async_callback(self.matching.close)
+            stack.push_async_callback(self.queries.close)
+            stack.push_async_callback(self.executions.close)
+            await self.timers.start()
+            stack.push_async_callback(self.timers.close)
+            self._open = stack.pop_all()
+
+    async def close(self) -> None:
+        """Stop in the reverse order; what has begun to commit is finished. Idempotent."""
+        await self._open.aclose()
+
+    def _build(self, store: StoreService, stream: StreamService, sub: SubService, search: SearchService) -> None:
+        self.store, self.stream, self.search = store, stream, search
         self.executions = Executions(store, self.clock, self.limits)
         self.matching = Matching(stream, self.engine_id)
         self.timers = Timers(store, self.clock, self._fire)
@@ -57,18 +76,6 @@ class Runtime:
         self.executions.matching, self.executions.timers = self.matching, self.timers
         self.executions.changed = self._changed
         self.matching.hints = self.queries.hints = self.hints
-        await self.hints.start()
-        await self.matching.start()
-        await self.timers.start()
-
-    async def close(self) -> None:
-        """Stop in the reverse order; what has begun to commit is finished."""
-        await self.timers.close()
-        await self.executions.close()
-        await self.queries.close()
-        await self.matching.close()
-        await self.hints.close()
-        await self.backend.close()
 
     async def _fire(self, job_id: str) -> bool:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from temporalio.api.command.v1 import Command, ContinueAsNewWorkflowExecutionCommandAttributes
-from temporalio.api.common.v1 import Memo, SearchAttributes
 from temporalio.api.enums.v1 import CommandType, ContinueAsNewInitiator, TaskQueueKind, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import WorkflowExecutionContinuedAsNewEventAttributes
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -70,12 +69,12 @@ def continue_as_new(scope: CommandScope, command: Command) -> None:
         task_queue=given.task_queue.name,
         run_timeout=run_timeout,
         cron_schedule=given.cron_schedule,
+        memo=given.memo.SerializeToString(),
+        search_attributes=given.search_attributes.SerializeToString(),
         task_timeout=nanos(given.workflow_task_timeout),
         retry_policy=with_defaults(given.retry_policy) if given.HasField("retry_policy") else None,
         last_result=given.last_completion_result if given.HasField("last_completion_result") else None,
     )
-    turn.state.memo = given.memo.SerializeToString()
-    turn.state.search_attributes = given.search_attributes.SerializeToString()
     following = continue_run(turn, how)
     started = following.origin.workflow_execution_started_event_attributes
     workflow.close(
@@ -93,10 +92,8 @@ def continue_as_new(scope: CommandScope, command: Command) -> None:
             failure=given.failure if given.HasField("failure") else None,
             last_completion_result=how.last_result,
             header=how.header,
-            memo=Memo.FromString(turn.state.memo) if turn.state.memo else None,
-            search_attributes=SearchAttributes.FromString(turn.state.search_attributes)
-            if turn.state.search_attributes
-            else None,
+            memo=given.memo if given.memo.fields else None,
+            search_attributes=given.search_attributes if given.search_attributes.indexed_fields else None,
             inherit_build_id=given.inherit_build_id,
         ),
     )

@@ -43,11 +43,20 @@ def _started(state: ExecutionState, event: HistoryEvent) -> None:
 
 
 def _fired(state: ExecutionState, event: HistoryEvent) -> None:
-    state.timers.pop(event.timer_fired_event_attributes.timer_id, None)
+    attributes = event.timer_fired_event_attributes
+    _over(state, attributes.timer_id, attributes.started_event_id)
 
 
 def _canceled(state: ExecutionState, event: HistoryEvent) -> None:
-    state.timers.pop(event.timer_canceled_event_attributes.timer_id, None)
+    attributes = event.timer_canceled_event_attributes
+    _over(state, attributes.timer_id, attributes.started_event_id)
+
+
+def _over(state: ExecutionState, timer_id: str, started_event_id: int) -> None:
+    """A timer that fired unseen leaves its id free: the one that has it by now may be another."""
+    pending = state.timers.get(timer_id)
+    if pending is not None and pending.started_event_id == started_event_id:
+        del state.timers[timer_id]
 
 
 FOLDS = {

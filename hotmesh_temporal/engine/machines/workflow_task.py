@@ -230,6 +230,8 @@ def time_out(turn: Turn, kind: int) -> None:
     if task.attempt > 1 and kind == TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE:
         _next_attempt(turn.state)
         return
+    if not task.started_at:
+        turn.withdraw(TaskDispatch(False, task.queue, task.sticky, task.scheduled_event_id, task.attempt))
     turn.record(
         WorkflowTaskTimedOutEventAttributes(
             scheduled_event_id=task.scheduled_event_id,

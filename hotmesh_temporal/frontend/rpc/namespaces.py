@@ -23,6 +23,9 @@ from .. import validate
 if TYPE_CHECKING:
     from ..server import Call
 
+_ANSWER_LIMIT = "workflow_task_completion_size_limit_error"
+"""A field that the oldest supported SDK does not know."""
+
 _RETENTION_SECONDS = 24 * 3600
 _DEFAULT_ID = str(uuid.uuid5(uuid.NAMESPACE_URL, "hotmesh-temporal:default"))
 
@@ -55,12 +58,10 @@ def _default(runtime: Runtime) -> DescribeNamespaceResponse:
         id=_DEFAULT_ID,
         state=NamespaceState.NAMESPACE_STATE_REGISTERED,
         capabilities=NamespaceInfo.Capabilities(worker_heartbeats=True),
-        limits=NamespaceInfo.Limits(
-            blob_size_limit_error=limits.blob_size,
-            memo_size_limit_error=limits.memo_size,
-            workflow_task_completion_size_limit_error=limits.answer_size,
-        ),
+        limits=NamespaceInfo.Limits(blob_size_limit_error=limits.blob_size, memo_size_limit_error=limits.memo_size),
     )
+    if _ANSWER_LIMIT in NamespaceInfo.Limits.DESCRIPTOR.fields_by_name:
+        setattr(info.limits, _ANSWER_LIMIT, limits.answer_size)
     config = NamespaceConfig(
         workflow_execution_retention_ttl=Duration(seconds=_RETENTION_SECONDS),
         bad_binaries=BadBinaries(),

@@ -135,13 +135,9 @@ def check(request: StartRequest) -> None:
         validate.length_at_most("workflow type name", request.workflow_type.name)
         validate.length_at_most("Request ID", request.request_id)
     else:
-        validate.refuse(request.completion_callbacks, "completion_callbacks")
-        attaches = request.on_conflict_options.attach_completion_callbacks
-        validate.refuse(attaches, "on_conflict_options.attach_completion_callbacks")
         validate.workflow_type(request.workflow_type)
     validate.task_queue(request.task_queue, present=request.HasField("task_queue"))
     validate.length("RequestId", request.request_id)
-    validate.refuse(request.HasField("versioning_override"), "versioning_override")
     _check_times(request)
     if request.HasField("retry_policy"):
         validate.retry_policy(request.retry_policy)

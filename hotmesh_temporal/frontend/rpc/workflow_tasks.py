@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from temporalio.api.command.v1 import Command
 from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
-from temporalio.api.enums.v1 import TaskQueueKind
+from temporalio.api.enums.v1 import TaskQueueKind, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import History
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import (
@@ -27,7 +29,7 @@ from ...errors import RpcError, TaskFailed, WorkflowCompleted, invalid_argument,
 from ...runtime.keys import QueueKey, TaskMessage, decode_task, run_key
 from ...runtime.matching import Delivery
 from ...runtime.service import Runtime
-from .. import tokens, validate
+from .. import fields, tokens, validate
 from ..errors import Code
 from ..tokens import HistoryPageToken, QueryTaskToken, WorkflowTaskToken
 from .activity_tasks import activity_response
@@ -125,12 +127,12 @@ async def respond_workflow_task_completed(
     """Carry out a worker's commands; invalid ones fail the task and are answered with INVALID_ARGUMENT."""
     del call
     token = tokens.decode_task(WorkflowTaskToken, request.task_token, request.namespace)
-    validate.refuse(request.messages, "messages (workflow updates)")
     commands.check_sequence(request.commands)
     check = (token.scheduled_event_id, token.started_event_id, token.attempt)
 
     def decide(turn: Turn) -> Answered:
         tasks.check_workflow_task(turn.state, *check)
+        _refuse_commands(request.commands)
         return tasks.answer_workflow_task(turn, request)
 
     try:
@@ -146,6 +148,14 @@ async def respond_workflow_task_completed(
     for pending in answered.eager:
         response.activity_tasks.append(await activity_response(runtime, loaded, pending))
     return response
+
+
+def _refuse_commands(given: Sequence[Command]) -> None:
+    """A command that asks for something that is not built fails its task, so that it is seen where it was asked."""
+    for command in given:
+        wrong = fields.refusal(command)
+        if wrong is not None:
+            raise TaskFailed(WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FEATURE_DISABLED, wrong)
 
 
 async def _reject(runtime: Runtime, token: WorkflowTaskToken, error: TaskFailed, identity: str) -> None:
