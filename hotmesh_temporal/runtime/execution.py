@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,7 +35,7 @@ from ..engine.effects import TaskDispatch
 from ..engine.model import ExecutionState, decode_state, encode_state
 from ..engine.protos import ceil_ms
 from ..engine.turn import Turn
-from ..errors import RpcError, unavailable
+from ..errors import RpcError, TaskFailed, unavailable
 from .clock import Clock
 from .keys import QueueKey, RunKey, TaskMessage, encode_task, pointer_id
 from .visibility import document
@@ -49,8 +48,11 @@ _LOG = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-_CACHED_RUNS = 5000
+_CACHED_BYTES = 64 * 1024 * 1024
 _CACHED_HISTORY_BYTES = 256 * 1024
+_LOADED_BYTES = 4096
+"""About what a run in memory takes beside its own bytes."""
+
 _OPEN, _CLOSED = 1, 0
 
 
@@ -64,6 +66,8 @@ class Loaded:
     data: bytes
     origin: HistoryEvent
     tail: list[EventBatch] = field(default_factory=list[EventBatch])
+    size: int = 0
+    """About how many bytes it takes in memory; set when it is cached."""
 
 
 class Executions:
@@ -75,7 +79,9 @@ class Executions:
         self.limits = limits
         self.matching: Matching = None  # type: ignore[assignment]  # set by the service that owns both
         self.timers: Timers = None  # type: ignore[assignment]  # set by the service that owns both
-        self._cache: OrderedDict[str, Loaded] = OrderedDict()
+        self._cache: dict[str, Loaded] = {}
+        """The runs that were used last, in order of use."""
+        self._cached_bytes = 0
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._unfinished: set[asyncio.Task[Any]] = set()
         self.changed: Callable[[str], None] = lambda job_id: None
@@ -95,16 +101,17 @@ class Executions:
         job_id = key.job_id
         known = self._cache.get(job_id)
         record = await self.store.load_run(job_id, known.revision if known else 0)
-        return self._accept(record)
+        return self._accept(record, known)
 
     async def load_current(self, namespace: str, workflow_id: str) -> Loaded | None:
         """The current run of a workflow id as it is now, or None."""
-        return self._accept(await self.store.load_current_run(pointer_id(namespace, workflow_id)))
+        return self._accept(await self.store.load_current_run(pointer_id(namespace, workflow_id)), None)
 
-    def _accept(self, record: RunRecord | None) -> Loaded | None:
+    def _accept(self, record: RunRecord | None, asked_with: Loaded | None) -> Loaded | None:
+        """``asked_with``: the store left out what this one has. It may have gone from the cache meanwhile."""
         if record is None:
             return None
-        known = self._cache.get(record.job_id)
+        known = self._cache.get(record.job_id, asked_with)
         if known is not None and known.revision >= record.revision:
             return known
         loaded = Loaded(
@@ -118,14 +125,25 @@ class Executions:
         return loaded
 
     def _remember(self, loaded: Loaded) -> None:
+        self.forget(loaded.job_id)
+        loaded.size = _LOADED_BYTES + 2 * len(loaded.data) + sum(len(batch.data) for batch in loaded.tail)
         self._cache[loaded.job_id] = loaded
-        self._cache.move_to_end(loaded.job_id)
-        if len(self._cache) > _CACHED_RUNS:
-            self._cache.popitem(last=False)
+        self._cached_bytes += loaded.size
+        while self._cached_bytes > _CACHED_BYTES and len(self._cache) > 1:
+            self.forget(next(iter(self._cache)))
 
     def forget(self, job_id: str) -> None:
-        """Drop a run from the cache: the outcome of a commit is not known."""
-        self._cache.pop(job_id, None)
+        """Drop a run from the cache: it is used least, or the outcome of a commit is not known."""
+        loaded = self._cache.pop(job_id, None)
+        if loaded is not None:
+            self._cached_bytes -= loaded.size
+
+    def keep_history(self, loaded: Loaded, batches: Sequence[EventBatch]) -> None:
+        """Remember the end of a history that had to be read."""
+        loaded.tail = list(batches)
+        _trim(loaded)
+        if self._cache.get(loaded.job_id) is loaded:
+            self._remember(loaded)
 
     async def is_marked(self, mark: Mark) -> bool:
         """This request was applied before."""
@@ -169,7 +187,7 @@ class Executions:
                 turn = Turn(self.context(), decode_state(loaded.data), loaded.origin)
                 try:
                     result = decide(turn)
-                except RpcError:
+                except (RpcError, TaskFailed):
                     if fresh:
                         raise
                     loaded, fresh = await self.load(key), True

@@ -68,7 +68,7 @@ class Histories:
             return [each for each in tail if each.next_event_id > first and each.first_event_id < before]
         stored = await self._store.get_events(loaded.job_id, first, before_event_id=before, limit=_BATCHES_PER_READ)
         if not loaded.tail and stored and stored[-1].next_event_id == loaded.state.next_event_id:
-            loaded.tail = list(stored)
+            self._executions.keep_history(loaded, stored)
         return stored
 
     async def wait_for_change(self, key: RunKey, loaded: Loaded, timeout: float) -> Loaded:
