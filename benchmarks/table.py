@@ -112,9 +112,8 @@ def show(measured: Measured, title: str) -> None:
         table.add_row(
             row.title, _number(ours, row.digits), _number(theirs, row.digits), ratio, row.goal, f"[{style}]{verdict}"
         )
-    console = Console()
     # Where the output is not a terminal, its width is not known.
-    console.print(table, width=None if console.is_terminal else 120)
+    (Console() if Console().is_terminal else Console(width=120)).print(table)
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -189,7 +189,7 @@ async def chaos(plan: Plan, crew: Crew, search: SearchService) -> None:
         done = await completed(search)
         if done >= COUNT * CHAOS_PART:
             break
-        if client_kills < CLIENT_KILLS and plan.random.random() < 0.2:
+        if client_kills < CLIENT_KILLS and done >= COUNT * (client_kills + 1) / 5:
             client_kills += crew.kill_client()
         if plan.restart is not None and restarts < plan.restarts and done >= COUNT * (restarts + 1) / 4:
             restarts += 1
@@ -198,6 +198,7 @@ async def chaos(plan: Plan, crew: Crew, search: SearchService) -> None:
     plan.log(
         f"chaos: {spent:.1f} s, {kills} workers and {client_kills} clients killed, {restarts} restarts of the database"
     )
+    assert client_kills == CLIENT_KILLS
     assert plan.restart is None or restarts == plan.restarts
 
 
