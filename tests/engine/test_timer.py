@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from hotmesh_temporal.engine.evolve import rebuild
+from hotmesh_temporal.engine.model import ExecutionState
 from hotmesh_temporal.errors import TaskFailed
 from tests.engine import commands
-from tests.engine.support import Run, Step, attributes_of
+from tests.engine.support import Run, Step, attributes_of, title
 
 
 def pending(after: float = 5) -> Run:
@@ -60,6 +62,22 @@ def test_an_id_may_be_used_again_once_it_is_free() -> None:
     run = pending()
     run.later(5)
     assert run.turn(commands.timer()).events == ["9 WorkflowTaskCompleted", "10 TimerStarted"]
+
+
+def test_an_id_may_be_used_again_before_its_firing_was_seen() -> None:
+    run = pending(after=1)
+    run.signal()
+    run.take()
+    run.later(1)
+    run.answer(commands.timer(after=7))
+    assert [title(each) for each in run.history[-3:]] == [
+        "10 TimerStarted",
+        "11 TimerFired",
+        "12 WorkflowTaskScheduled",
+    ]
+    assert run.state.timers["t"].started_event_id == 10
+    rebuilt = rebuild(ExecutionState("default", "workflow", run.state.run_id), run.history)
+    assert rebuilt.timers == run.state.timers
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ import temporalio.api.operatorservice.v1 as operator_service
 import temporalio.api.workflowservice.v1 as workflow_service
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
+from temporalio import workflow
 from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType
 from temporalio.api.workflowservice.v1 import (
@@ -18,7 +20,11 @@ from temporalio.api.workflowservice.v1 import (
     RespondWorkflowTaskCompletedRequest,
     StartWorkflowExecutionRequest,
 )
+from temporalio.client import WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from hotmesh_temporal.client import Client
 from hotmesh_temporal.engine.commands import HANDLERS as COMMANDS
 from hotmesh_temporal.frontend.dispatch import HANDLERS
 from hotmesh_temporal.frontend.fields import TABLE, Rows, refusal
@@ -118,6 +124,52 @@ def test_commands_are_not_refused_with_their_request() -> None:
     request.commands[0].start_child_workflow_execution_command_attributes.SetInParent()
     assert refusal(request) is None
     assert refusal(request.commands[0]) is not None
+
+
+async def test_the_service_refuses_a_request() -> None:
+    client = await Client.connect(connection="sqlite://:memory:")
+    request = StartWorkflowExecutionRequest(namespace="default", workflow_id="w", request_id="r")
+    request.workflow_type.name = request.task_queue.name = "x"
+    request.time_skipping_config.SetInParent()
+    try:
+        with pytest.raises(RPCError, match="time_skipping_config is not supported") as refused:
+            await client.workflow_service.start_workflow_execution(request)
+        assert refused.value.status == RPCStatusCode.UNIMPLEMENTED
+        assert (await client.count_workflows()).count == 0
+    finally:
+        await client.close()
+
+
+async def test_the_service_fails_the_task_of_a_command_that_it_refuses() -> None:
+    client = await Client.connect(connection="sqlite://:memory:")
+    try:
+        async with Worker(client, task_queue="x", workflows=[Parent], workflow_runner=UnsandboxedWorkflowRunner()):
+            handle = await client.start_workflow(Parent.run, id="w", task_queue="x")
+            await asyncio.wait_for(failed_task(handle), 20)
+            await handle.terminate()
+    finally:
+        await client.close()
+
+
+@workflow.defn
+class Parent:
+    """Does what is not there yet."""
+
+    @workflow.run
+    async def run(self) -> None:
+        """Start a child."""
+        await workflow.execute_child_workflow("Child", id="child")
+
+
+async def failed_task(handle: WorkflowHandle[Parent, None]) -> None:
+    """Until a workflow task has failed for the right reason."""
+    while True:
+        for event in (await handle.fetch_history()).events:
+            text = event.workflow_task_failed_event_attributes.failure.message
+            if text:
+                assert "start_child_workflow_execution_command_attributes is not supported" in text
+                return
+        await asyncio.sleep(0.05)
 
 
 def test_a_field_without_a_row_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
