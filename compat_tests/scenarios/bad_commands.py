@@ -228,3 +228,19 @@ async def scenario_bad_command_again(env: Env) -> None:
         await env.outcome("bad", worker.complete(await worker.poll(), _timer(timer_id="")))
     env.record("task", await worker.run_task(complete_workflow()))
     await env.history(workflow_id)
+
+
+async def scenario_bad_command_again_and_again(env: Env) -> None:
+    """From the second attempt on an invalid answer is dropped: the task stays with its worker until it times out."""
+    worker = RawWorker(env)
+    workflow_id = env.id("stubborn")
+    await env.start_raw(workflow_id, workflow_task_timeout=SECOND)
+    bad = _activity(env, activity_id="")
+    await env.outcome("first", worker.complete(await worker.poll(), bad))
+    task = await worker.poll()
+    await env.outcome("second", worker.complete(task, bad))
+    await env.outcome("second, once more", worker.complete(task, bad))
+    third = await worker.poll()
+    env.record("attempt after the timeout", third.attempt)
+    await worker.complete(third, complete_workflow())
+    await env.history(workflow_id)

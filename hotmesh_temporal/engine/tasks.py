@@ -140,10 +140,17 @@ def _note_build(state: ExecutionState, build: str) -> None:
 
 
 def reject_answer(turn: Turn, error: TaskFailed, identity: str) -> None:
-    """Fail the task in flight because its commands are invalid, and offer the next one."""
+    """Fail the task in flight because its commands are invalid, and offer the next one.
+
+    A repeated task that is invalid again is left to its timeout, which holds back a worker that will not do better.
+    """
+    unhandled = error.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
+    task = turn.state.task
+    if task is not None and task.attempt > 1 and not unhandled:
+        return
     failure = Failure(message=error.message, server_failure_info=ServerFailureInfo())
     workflow_task.fail(turn, error.cause, failure, identity)
-    turn.state.close_attempted = error.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
+    turn.state.close_attempted = unhandled
     if error.terminates:
         workflow.terminate(turn, error.message, None, workflow.SERVER)
     workflow_task.schedule(turn)
