@@ -19,8 +19,20 @@ from .context import Context
 from .effects import TaskDispatch
 from .events import BUFFERED, CLOSES_PENDING, FIELD_OF, KIND_OF
 from .evolve import append, fold
-from .model import ExecutionState
+from .model import ExecutionState, decode_state, encode_state
 from .protos import timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A turn as it was at some moment."""
+
+    state: bytes
+    events: list[HistoryEvent]
+    dispatches: list[TaskDispatch]
+    withdrawn: list[TaskDispatch]
+    next_run: Turn | None
+    visibility_changed: bool
 
 
 @dataclass(slots=True)
@@ -70,6 +82,18 @@ class Turn:
             self._append(event)
             fold(self.state, event)
         return event
+
+    def snapshot(self) -> Snapshot:
+        """What `restore` needs to undo what is done from here on."""
+        lists = (list(self.events), list(self.dispatches), list(self.withdrawn))
+        return Snapshot(encode_state(self.state), *lists, self.next_run, self.visibility_changed)
+
+    def restore(self, before: Snapshot) -> None:
+        """Back to the snapshot: a decision was refused half-way, others on the same turn stand."""
+        self.state = decode_state(before.state)
+        self.events, self.dispatches, self.withdrawn = before.events, before.dispatches, before.withdrawn
+        self.next_run, self.visibility_changed = before.next_run, before.visibility_changed
+        self.user_metadata = None
 
     def flush(self) -> bool:
         """Give the buffered events their place in the history. True if there were any.

@@ -1,5 +1,6 @@
 """Load a run, let the engine decide, commit, and tell who waits for it.
 
+Decisions on one run are made one after the other; those that come in while a commit is under way share the next one.
 Runs are cached under the revision they have; a commit is conditional on that revision, so a stale cache costs a retry
 and never a wrong result. A decision that refuses or changes nothing is repeated on a run that was read anew first.
 """
@@ -7,44 +8,27 @@ and never a wrong result. A decision that refuses or changes nothing is repeated
 from __future__ import annotations
 
 import asyncio
-import logging
-import weakref
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from temporalio.api.history.v1 import History, HistoryEvent
+from temporalio.api.history.v1 import HistoryEvent
 
-from ..contracts.commit import (
-    Ack,
-    Commit,
-    CurrentRunWrite,
-    EventBatch,
-    Mark,
-    Publish,
-    RunRecord,
-    RunWrite,
-    TimerWrite,
-)
-from ..contracts.errors import CurrentRunConflict, DuplicateMark, RevisionConflict, Unavailable
-from ..contracts.search import SearchDocument
+from ..contracts.commit import Ack, CurrentRunWrite, EventBatch, Mark, RunRecord
+from ..contracts.errors import RevisionConflict
 from ..contracts.store import StoreService
 from ..engine.context import Context, Limits
-from ..engine.deadlines import next_deadline
-from ..engine.effects import TaskDispatch
-from ..engine.model import ExecutionState, decode_state, encode_state
-from ..engine.protos import ceil_ms
+from ..engine.model import decode_state, encode_state
 from ..engine.turn import Turn
-from ..errors import RpcError, TaskFailed, unavailable
+from ..errors import RpcError, TaskFailed
 from .clock import Clock
-from .keys import QueueKey, RunKey, TaskMessage, encode_task, pointer_id
-from .visibility import document
+from .keys import RunKey, pointer_id
+from .loaded import Loaded
+from .plan import CommitPlan, key_of_state
 
 if TYPE_CHECKING:
-    from .matching import Matching, Offer
+    from .matching import Matching
     from .timers import Timers
-
-_LOG = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
@@ -53,21 +37,66 @@ _CACHED_HISTORY_BYTES = 256 * 1024
 _LOADED_BYTES = 4096
 """About what a run in memory takes beside its own bytes."""
 
-_OPEN, _CLOSED = 1, 0
+_GROUP = 64
+"""How many decisions on one run share a commit at most."""
 
 
 @dataclass(slots=True)
-class Loaded:
-    """A run as it is at ``revision``. ``tail`` are its last batches of events, without a gap up to the end."""
+class _Waiting:
+    """A decision that somebody waits for: what to do, and what came of it."""
 
-    job_id: str
-    revision: int
-    state: ExecutionState
-    data: bytes
-    origin: HistoryEvent
-    tail: list[EventBatch] = field(default_factory=list[EventBatch])
-    size: int = 0
-    """About how many bytes it takes in memory; set when it is cached."""
+    decide: Callable[[Turn], Any]
+    marks: Sequence[Mark]
+    acks: Sequence[Ack]
+    missing: Callable[[], Exception] | None
+    outcome: asyncio.Future[Any]
+    result: Any = None
+    error: RpcError | TaskFailed | None = None
+
+    def take_turn(self, turn: Turn) -> None:
+        """Decide; a refusal leaves the turn to the others as it was."""
+        before, self.error = turn.snapshot(), None
+        try:
+            self.result = self.decide(turn)
+        except (RpcError, TaskFailed) as error:
+            self.error = error
+            turn.restore(before)
+
+    def take_only_turn(self, turn: Turn) -> bool:
+        """The same for one who is alone, without the cost of a way back. False if the turn must not be used."""
+        self.error = None
+        try:
+            self.result = self.decide(turn)
+        except (RpcError, TaskFailed) as error:
+            self.error = error
+        return self.error is None
+
+    def answer(self, loaded: Loaded) -> None:
+        """It is committed, or certain that there is nothing to commit."""
+        if self.error is not None:
+            self.fail(self.error)
+        elif not self.outcome.done():
+            self.outcome.set_result((self.result, loaded))
+
+    def fail(self, error: Exception) -> None:
+        """Nothing came of it."""
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
+
+
+def _look_at(outcome: asyncio.Future[Any]) -> None:
+    """An error of a decision whose caller has gone is nobody's: it shall not be reported as forgotten."""
+    if not outcome.cancelled():
+        outcome.exception()
+
+
+def _take_turns(group: list[_Waiting], turn: Turn) -> bool:
+    """False if there is nothing that may be committed."""
+    if len(group) == 1:
+        return group[0].take_only_turn(turn)
+    for each in group:
+        each.take_turn(turn)
+    return True
 
 
 class Executions:
@@ -82,7 +111,7 @@ class Executions:
         self._cache: dict[str, Loaded] = {}
         """The runs that were used last, in order of use."""
         self._cached_bytes = 0
-        self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._waiting: dict[str, list[_Waiting]] = {}
         self._unfinished: set[asyncio.Task[Any]] = set()
         self.changed: Callable[[str], None] = lambda job_id: None
 
@@ -166,42 +195,60 @@ class Executions:
         already, and the error of ``missing`` if there is no such run. A commit that has begun is finished even if the
         caller is cancelled.
         """
-        return await self._finish(self._update(key, decide, marks, acks, missing))
+        waiting = _Waiting(decide, marks, acks, missing, asyncio.get_running_loop().create_future())
+        waiting.outcome.add_done_callback(_look_at)
+        queue = self._waiting.get(key.job_id)
+        if queue is None:
+            self._waiting[key.job_id] = [waiting]
+            self._begin(self._work_off(key))
+        else:
+            queue.append(waiting)
+        return await asyncio.shield(waiting.outcome)
 
-    async def _update(
-        self,
-        key: RunKey,
-        decide: Callable[[Turn], _T],
-        marks: Sequence[Mark],
-        acks: Sequence[Ack],
-        missing: Callable[[], Exception] | None,
-    ) -> tuple[_T, Loaded]:
-        async with self._lock(key.job_id):
-            fresh = False
-            loaded = self._cache.get(key.job_id)
-            while True:
-                if loaded is None:
-                    loaded, fresh = await self.load(key), True
-                if loaded is None:
-                    raise missing() if missing else RuntimeError(f"no such run: {key}")
-                turn = Turn(self.context(), decode_state(loaded.data), loaded.origin)
+    async def _work_off(self, key: RunKey) -> None:
+        """Decide on a run for all who wait, together: what arrives during a commit shares the next one."""
+        queue = self._waiting[key.job_id]
+        try:
+            while queue:
+                group = queue[:_GROUP]
+                del queue[:_GROUP]
+                await self._decide_together(key, group)
+        finally:
+            del self._waiting[key.job_id]
+
+    async def _decide_together(self, key: RunKey, group: list[_Waiting]) -> None:
+        """One commit for the group. One that stands in the way of the others is decided on alone."""
+        try:
+            loaded = await self._decide(key, group)
+        except Exception as error:
+            if len(group) == 1:
+                group[0].fail(error)
+                return
+            for each in group:
+                await self._decide_together(key, [each])
+            return
+        for each in group:
+            each.answer(loaded)
+
+    async def _decide(self, key: RunKey, group: list[_Waiting]) -> Loaded:
+        fresh = False
+        loaded = self._cache.get(key.job_id)
+        while True:
+            if loaded is None:
+                loaded, fresh = await self.load(key), True
+            if loaded is None:
+                missing = group[0].missing
+                raise missing() if missing else RuntimeError(f"no such run: {key}")
+            turn = Turn(self.context(), decode_state(loaded.data), loaded.origin)
+            if _take_turns(group, turn) and self._has_changes(turn, loaded):
                 try:
-                    result = decide(turn)
-                except (RpcError, TaskFailed):
-                    if fresh:
-                        raise
-                    loaded, fresh = await self.load(key), True
-                    continue
-                if not self._has_changes(turn, loaded):
-                    if fresh:
-                        return result, loaded
-                    loaded, fresh = await self.load(key), True
-                    continue
-                try:
-                    return result, await self._commit(turn, loaded, marks, acks)
+                    return await self._commit(turn, loaded, group)
                 except RevisionConflict:
                     self.forget(key.job_id)
-                    loaded, fresh = await self.load(key), True
+            elif fresh:
+                return loaded
+            # Refusals and decisions without effect only count if the run is known to be at its newest.
+            loaded, fresh = await self.load(key), True
 
     def _has_changes(self, turn: Turn, loaded: Loaded) -> bool:
         if turn.events or turn.dispatches or encode_state(turn.state) != loaded.data:
@@ -209,11 +256,12 @@ class Executions:
         # The run's timer has fired without anything being due: it has to be armed anew.
         return 0 < turn.state.armed_at_ms <= self.clock.now_ms()
 
-    async def _finish(self, work: Coroutine[Any, Any, _T]) -> _T:
+    def _begin(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+        """Work that goes on when its caller is cancelled."""
         task = asyncio.get_running_loop().create_task(work)
         self._unfinished.add(task)
         task.add_done_callback(self._unfinished.discard)
-        return await asyncio.shield(task)
+        return task
 
     async def close(self) -> None:
         """Wait for what has begun."""
@@ -232,21 +280,23 @@ class Executions:
         ``replaces`` is the current run with a decision that closes it, committed together with the new run.
         Raises `CurrentRunConflict` and `RevisionConflict`.
         """
-        return await self._finish(self._create(turn, expected, replaces, marks))
+        return await asyncio.shield(self._begin(self._create(turn, expected, replaces, marks)))
 
     async def _create(
         self, turn: Turn, expected: str | None, replaces: tuple[Turn, Loaded] | None, marks: Sequence[Mark]
     ) -> Loaded:
-        key = _key(turn.state)
-        plan = _Plan(self, list(marks))
+        key = key_of_state(turn.state)
+        plan = CommitPlan(self, list(marks))
         written = [plan.change(*replaces)] if replaces is not None else []
         written.append(plan.create(turn))
         plan.current.append(CurrentRunWrite(pointer_id(key.namespace, key.workflow_id), expected, key.job_id))
         await plan.commit()
         return [self._committed(each) for each in written][-1]
 
-    async def _commit(self, turn: Turn, loaded: Loaded, marks: Sequence[Mark], acks: Sequence[Ack]) -> Loaded:
-        plan = _Plan(self, list(marks), list(acks))
+    async def _commit(self, turn: Turn, loaded: Loaded, group: list[_Waiting]) -> Loaded:
+        applied = [each for each in group if each.error is None]
+        marks = [mark for each in applied for mark in each.marks]
+        plan = CommitPlan(self, marks, [ack for each in applied for ack in each.acks])
         changed = plan.change(turn, loaded)
         following = plan.next_runs(turn)
         await plan.commit()
@@ -260,150 +310,6 @@ class Executions:
         self.changed(loaded.job_id)
         self.timers.watch(loaded.job_id, loaded.state.armed_at_ms)
         return loaded
-
-    def _lock(self, job_id: str) -> asyncio.Lock:
-        lock = self._locks.get(job_id)
-        if lock is None:
-            lock = self._locks[job_id] = asyncio.Lock()
-        return lock
-
-
-class _Plan:
-    """Collects what one commit changes; hands tasks to idle pollers of this process in the same commit."""
-
-    def __init__(self, executions: Executions, marks: list[Mark], acks: list[Ack] | None = None) -> None:
-        self._executions = executions
-        self._marks, self._acks = marks, acks or []
-        self._runs: list[RunWrite] = []
-        self.current: list[CurrentRunWrite] = []
-        self._timers: list[TimerWrite] = []
-        self._cancel_timers: list[str] = []
-        self._documents: list[SearchDocument] = []
-        self._offers: list[Offer] = []
-        self._withdrawn: list[tuple[QueueKey, str]] = []
-
-    def create(self, turn: Turn) -> Loaded:
-        return self._write(turn, _key(turn.state).job_id, None)
-
-    def change(self, turn: Turn, loaded: Loaded) -> Loaded:
-        return self._write(turn, loaded.job_id, loaded)
-
-    def next_runs(self, turn: Turn) -> list[Loaded]:
-        """The runs that the decision opens become current, one after the other."""
-        written: list[Loaded] = []
-        while turn.next_run is not None:
-            before, turn = _key(turn.state), turn.next_run
-            written.append(self.create(turn))
-            key = _key(turn.state)
-            pointer = pointer_id(key.namespace, key.workflow_id)
-            self.current.append(CurrentRunWrite(pointer, before.job_id, key.job_id))
-        return written
-
-    def _write(self, turn: Turn, job_id: str, loaded: Loaded | None) -> Loaded:
-        state, revision = turn.state, loaded.revision if loaded else 0
-        state.transitions += 1
-        self._arm(job_id, state)
-        data = encode_state(state)
-        batches = _batches(turn.events)
-        self._runs.append(
-            RunWrite(
-                job_id=job_id,
-                expected_revision=revision,
-                status=_OPEN if state.running else _CLOSED,
-                state=data,
-                origin=turn.origin.SerializeToString() if loaded is None else None,
-                batches=batches,
-            )
-        )
-        for dispatch in turn.dispatches:
-            self._offer(job_id, state, dispatch)
-        for withdrawn in turn.withdrawn:
-            queue, message = self._message(job_id, state, withdrawn)
-            self._withdrawn.append((queue, message))
-        if turn.visibility_changed:
-            self._documents.append(document(job_id, state))
-        tail = (loaded.tail if loaded else []) + list(batches)
-        return Loaded(job_id, revision + 1, state, data, turn.origin, tail)
-
-    def _arm(self, job_id: str, state: ExecutionState) -> None:
-        """One timer stands for all of a run's deadlines. It is moved only to fire earlier: coming early is harmless."""
-        at = ceil_ms(next_deadline(state))
-        if not at and state.armed_at_ms and not state.running:
-            self._cancel_timers.append(job_id)
-            state.armed_at_ms = 0
-        elif state.armed_at_ms and state.armed_at_ms <= self._executions.clock.now_ms():
-            if at:
-                self._timers.append(TimerWrite(job_id, at))
-            else:
-                self._cancel_timers.append(job_id)
-            state.armed_at_ms = at
-        elif at and (not state.armed_at_ms or at < state.armed_at_ms):
-            self._timers.append(TimerWrite(job_id, at))
-            state.armed_at_ms = at
-
-    @staticmethod
-    def _message(job_id: str, state: ExecutionState, dispatch: TaskDispatch) -> tuple[QueueKey, str]:
-        """Where the message of a task goes, and its text."""
-        queue = QueueKey(state.namespace, dispatch.activity, dispatch.queue)
-        return queue, encode_task(TaskMessage(job_id, dispatch.event_id, dispatch.stamp))
-
-    def _offer(self, job_id: str, state: ExecutionState, dispatch: TaskDispatch) -> None:
-        matching = self._executions.matching
-        queue, message = self._message(job_id, state, dispatch)
-        if dispatch.sticky and matching.is_gone(queue):
-            queue = QueueKey(state.namespace, False, state.task_queue)
-        self._offers.append(matching.offer(queue, message))
-
-    async def commit(self) -> None:
-        """Apply it all. Offers that found a poller are delivered afterwards, or taken back if nothing was applied."""
-        executions = self._executions
-        publishes = tuple(Publish(stream=each.stream, message=each.message, lease=each.lease) for each in self._offers)
-        commit = Commit(
-            runs=tuple(self._runs),
-            current_runs=tuple(self.current),
-            marks=tuple(self._marks),
-            publishes=publishes,
-            acks=tuple(self._acks),
-            timers=tuple(self._timers),
-            cancel_timers=tuple(self._cancel_timers),
-            search=tuple(self._documents),
-        )
-        try:
-            result = await executions.store.commit(commit)
-        except (RevisionConflict, CurrentRunConflict, DuplicateMark):
-            self._withdraw()
-            raise
-        except Unavailable as error:
-            self._withdraw()
-            self._forget()
-            raise unavailable(str(error)) from error
-        except BaseException:
-            self._withdraw()
-            self._forget()
-            raise
-        for offer, message_id in zip(self._offers, result.message_ids, strict=True):
-            executions.matching.published(offer, message_id)
-        for queue, message in self._withdrawn:
-            executions.matching.discard(queue, message)
-
-    def _withdraw(self) -> None:
-        for offer in self._offers:
-            self._executions.matching.withdraw(offer)
-
-    def _forget(self) -> None:
-        for run in self._runs:
-            self._executions.forget(run.job_id)
-
-
-def _key(state: ExecutionState) -> RunKey:
-    return RunKey(state.namespace, state.workflow_id, state.run_id)
-
-
-def _batches(events: Sequence[HistoryEvent]) -> tuple[EventBatch, ...]:
-    if not events:
-        return ()
-    data = History(events=events).SerializeToString()
-    return (EventBatch(events[0].event_id, events[-1].event_id + 1, data),)
 
 
 def _trim(loaded: Loaded) -> None:

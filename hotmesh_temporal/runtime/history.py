@@ -9,8 +9,9 @@ from temporalio.api.history.v1 import History, HistoryEvent
 
 from ..contracts.commit import EventBatch
 from ..contracts.store import StoreService
-from .execution import Executions, Loaded
+from .execution import Executions
 from .keys import RunKey
+from .loaded import Loaded
 from .watching import Watching
 
 PAGE_BYTES = 4 * 1024 * 1024

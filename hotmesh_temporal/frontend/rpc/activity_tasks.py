@@ -36,8 +36,8 @@ from ...engine.model import Activity
 from ...engine.protos import duration, timestamp
 from ...engine.turn import Turn
 from ...errors import RpcError, invalid_argument, not_found
-from ...runtime.execution import Loaded
 from ...runtime.keys import QueueKey, decode_task, run_key
+from ...runtime.loaded import Loaded
 from ...runtime.matching import Delivery
 from ...runtime.service import Runtime
 from .. import tokens, validate

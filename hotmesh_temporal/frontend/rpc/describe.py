@@ -33,7 +33,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from ...engine.model import Activity, ExecutionState, WorkflowTask
 from ...engine.protos import duration, timestamp
-from ...runtime.execution import Loaded
+from ...runtime.loaded import Loaded
 from ...runtime.search_values import search_attributes_of
 from ...runtime.service import Runtime
 from .. import validate

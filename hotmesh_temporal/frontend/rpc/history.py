@@ -20,7 +20,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from ...engine.machines import workflow_task
 from ...errors import invalid_argument
-from ...runtime.execution import Loaded
+from ...runtime.loaded import Loaded
 from ...runtime.service import Runtime
 from .. import tokens, validate
 from ..tokens import HistoryPageToken

@@ -12,8 +12,8 @@ from ...contracts.commit import Mark
 from ...contracts.errors import DuplicateMark
 from ...engine.turn import Turn
 from ...errors import RpcError, WorkflowCompleted, workflow_not_found
-from ...runtime.execution import Loaded
 from ...runtime.keys import RunKey
+from ...runtime.loaded import Loaded
 from ...runtime.service import Runtime
 
 _T = TypeVar("_T")

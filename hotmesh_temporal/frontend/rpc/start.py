@@ -38,8 +38,8 @@ from ...engine.retry import with_defaults
 from ...engine.search_attributes import problem as attributes_problem
 from ...engine.turn import Turn
 from ...errors import already_started, invalid_argument
-from ...runtime.execution import Loaded
 from ...runtime.keys import RunKey
+from ...runtime.loaded import Loaded
 from ...runtime.service import Runtime
 from .. import validate
 from .task_response import task_response

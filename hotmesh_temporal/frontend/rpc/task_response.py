@@ -10,7 +10,7 @@ from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueResponse
 from ...engine.machines import workflow_task
 from ...engine.model import WorkflowTask
 from ...engine.protos import timestamp
-from ...runtime.execution import Loaded
+from ...runtime.loaded import Loaded
 from ...runtime.service import Runtime
 from .. import tokens
 from ..tokens import HistoryPageToken, WorkflowTaskToken
@@ -22,12 +22,12 @@ async def task_response(
     """A started task with the history that the worker lacks: all of it, or what came after its last task."""
     state = loaded.state
     first = state.last_task_started_id + 1 if only_new else 1
-    history, reached = await runtime.histories.read(loaded, first, state.next_event_id)
+    # What others did to the run within the same commit comes after the task: it is not part of it.
+    end = task.started_event_id + 1 if task.attempt == 1 else task.scheduled_event_id
+    history, reached = await runtime.histories.read(loaded, first, end)
     next_page = b""
-    if reached < state.next_event_id:
-        page = HistoryPageToken(
-            state.namespace, state.workflow_id, state.run_id, reached, state.next_event_id, True, for_worker=True
-        )
+    if reached < end:
+        page = HistoryPageToken(state.namespace, state.workflow_id, state.run_id, reached, end, True, for_worker=True)
         next_page = tokens.encode(page)
     elif task.attempt > 1:
         history.events.extend(workflow_task.transient_events(state, task))

@@ -1,0 +1,165 @@
+"""What one commit writes, collected from decisions; and the hand-over of its tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from temporalio.api.history.v1 import History, HistoryEvent
+
+from ..contracts.commit import Ack, Commit, CurrentRunWrite, EventBatch, Mark, Publish, RunWrite, TimerWrite
+from ..contracts.errors import CurrentRunConflict, DuplicateMark, RevisionConflict, Unavailable
+from ..contracts.search import SearchDocument
+from ..engine.deadlines import next_deadline
+from ..engine.effects import TaskDispatch
+from ..engine.model import ExecutionState, encode_state
+from ..engine.protos import ceil_ms
+from ..engine.turn import Turn
+from ..errors import unavailable
+from .keys import QueueKey, RunKey, TaskMessage, encode_task, pointer_id
+from .loaded import Loaded
+from .matching import Offer
+from .visibility import document
+
+if TYPE_CHECKING:
+    from .execution import Executions
+
+_OPEN, _CLOSED = 1, 0
+
+
+class CommitPlan:
+    """Collects what one commit changes; hands tasks to idle pollers of this process in the same commit."""
+
+    def __init__(self, executions: Executions, marks: list[Mark], acks: list[Ack] | None = None) -> None:
+        self._executions = executions
+        self._marks, self._acks = marks, acks or []
+        self._runs: list[RunWrite] = []
+        self.current: list[CurrentRunWrite] = []
+        self._timers: list[TimerWrite] = []
+        self._cancel_timers: list[str] = []
+        self._documents: list[SearchDocument] = []
+        self._offers: list[Offer] = []
+        self._withdrawn: list[tuple[QueueKey, str]] = []
+
+    def create(self, turn: Turn) -> Loaded:
+        return self._write(turn, key_of_state(turn.state).job_id, None)
+
+    def change(self, turn: Turn, loaded: Loaded) -> Loaded:
+        return self._write(turn, loaded.job_id, loaded)
+
+    def next_runs(self, turn: Turn) -> list[Loaded]:
+        """The runs that the decision opens become current, one after the other."""
+        written: list[Loaded] = []
+        while turn.next_run is not None:
+            before, turn = key_of_state(turn.state), turn.next_run
+            written.append(self.create(turn))
+            key = key_of_state(turn.state)
+            pointer = pointer_id(key.namespace, key.workflow_id)
+            self.current.append(CurrentRunWrite(pointer, before.job_id, key.job_id))
+        return written
+
+    def _write(self, turn: Turn, job_id: str, loaded: Loaded | None) -> Loaded:
+        state, revision = turn.state, loaded.revision if loaded else 0
+        state.transitions += 1
+        self._arm(job_id, state)
+        data = encode_state(state)
+        batches = _batches(turn.events)
+        self._runs.append(
+            RunWrite(
+                job_id=job_id,
+                expected_revision=revision,
+                status=_OPEN if state.running else _CLOSED,
+                state=data,
+                origin=turn.origin.SerializeToString() if loaded is None else None,
+                batches=batches,
+            )
+        )
+        for dispatch in turn.dispatches:
+            self._offer(job_id, state, dispatch)
+        for withdrawn in turn.withdrawn:
+            queue, message = self._message(job_id, state, withdrawn)
+            self._withdrawn.append((queue, message))
+        if turn.visibility_changed:
+            self._documents.append(document(job_id, state))
+        tail = (loaded.tail if loaded else []) + list(batches)
+        return Loaded(job_id, revision + 1, state, data, turn.origin, tail)
+
+    def _arm(self, job_id: str, state: ExecutionState) -> None:
+        """One timer stands for all of a run's deadlines. It is moved only to fire earlier: coming early is harmless."""
+        at = ceil_ms(next_deadline(state))
+        if not at and state.armed_at_ms and not state.running:
+            self._cancel_timers.append(job_id)
+            state.armed_at_ms = 0
+        elif state.armed_at_ms and state.armed_at_ms <= self._executions.clock.now_ms():
+            if at:
+                self._timers.append(TimerWrite(job_id, at))
+            else:
+                self._cancel_timers.append(job_id)
+            state.armed_at_ms = at
+        elif at and (not state.armed_at_ms or at < state.armed_at_ms):
+            self._timers.append(TimerWrite(job_id, at))
+            state.armed_at_ms = at
+
+    @staticmethod
+    def _message(job_id: str, state: ExecutionState, dispatch: TaskDispatch) -> tuple[QueueKey, str]:
+        """Where the message of a task goes, and its text."""
+        queue = QueueKey(state.namespace, dispatch.activity, dispatch.queue)
+        return queue, encode_task(TaskMessage(job_id, dispatch.event_id, dispatch.stamp))
+
+    def _offer(self, job_id: str, state: ExecutionState, dispatch: TaskDispatch) -> None:
+        matching = self._executions.matching
+        queue, message = self._message(job_id, state, dispatch)
+        if dispatch.sticky and matching.is_gone(queue):
+            queue = QueueKey(state.namespace, False, state.task_queue)
+        self._offers.append(matching.offer(queue, message))
+
+    async def commit(self) -> None:
+        """Apply it all. Offers that found a poller are delivered afterwards, or taken back if nothing was applied."""
+        executions = self._executions
+        publishes = tuple(Publish(stream=each.stream, message=each.message, lease=each.lease) for each in self._offers)
+        commit = Commit(
+            runs=tuple(self._runs),
+            current_runs=tuple(self.current),
+            marks=tuple(self._marks),
+            publishes=publishes,
+            acks=tuple(self._acks),
+            timers=tuple(self._timers),
+            cancel_timers=tuple(self._cancel_timers),
+            search=tuple(self._documents),
+        )
+        try:
+            result = await executions.store.commit(commit)
+        except (RevisionConflict, CurrentRunConflict, DuplicateMark):
+            self._withdraw()
+            raise
+        except Unavailable as error:
+            self._withdraw()
+            self._forget()
+            raise unavailable(str(error)) from error
+        except BaseException:
+            self._withdraw()
+            self._forget()
+            raise
+        for offer, message_id in zip(self._offers, result.message_ids, strict=True):
+            executions.matching.published(offer, message_id)
+        for queue, message in self._withdrawn:
+            executions.matching.discard(queue, message)
+
+    def _withdraw(self) -> None:
+        for offer in self._offers:
+            self._executions.matching.withdraw(offer)
+
+    def _forget(self) -> None:
+        for run in self._runs:
+            self._executions.forget(run.job_id)
+
+
+def key_of_state(state: ExecutionState) -> RunKey:
+    return RunKey(state.namespace, state.workflow_id, state.run_id)
+
+
+def _batches(events: Sequence[HistoryEvent]) -> tuple[EventBatch, ...]:
+    if not events:
+        return ()
+    data = History(events=events).SerializeToString()
+    return (EventBatch(events[0].event_id, events[-1].event_id + 1, data),)
