@@ -47,7 +47,7 @@ VARYING_FIELDS = {
 CLOCK_FIELDS = {"seconds", "nanos"}
 """How the SDK's local activity markers write times and durations into payloads."""
 
-HINTS = {"poller_scaling_decision"}
+HINTS = {"poller_scaling_decision", "backlog_count_hint"}
 """Fields that are left out: advice to pollers by the momentary load, not behaviour."""
 
 FAILURE_FIELDS = (

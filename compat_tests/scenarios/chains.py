@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -150,6 +151,17 @@ async def scenario_continue_as_new_defaults(env: Env) -> None:
         retry_policy=ProtoRetryPolicy(maximum_attempts=2),
     )
     await worker.run_task(_continue())
+    await worker.run_task(complete_workflow())
+    await env.chain(workflow_id, first.run_id)
+
+
+async def scenario_continue_as_new_of_an_old_run(env: Env) -> None:
+    """A run that took more than a second is followed at once."""
+    workflow_id, worker = env.id(), RawWorker(env)
+    first = await env.start_raw(workflow_id)
+    task = await worker.poll()
+    await asyncio.sleep(1.5)
+    await worker.complete(task, _continue())
     await worker.run_task(complete_workflow())
     await env.chain(workflow_id, first.run_id)
 

@@ -214,7 +214,7 @@ async def scenario_retry_policy_defaults(env: Env) -> None:
 async def scenario_execution_timeout(env: Env) -> None:
     async with env.worker(Sleeper):
         handle = await env.client.start_workflow(
-            Sleeper.run, 100.0, id=env.id(), task_queue=env.queue, execution_timeout=seconds(1)
+            Sleeper.run, 100.0, id=env.id(), task_queue=env.queue, execution_timeout=seconds(3)
         )
         await env.outcome("result", handle.result())
         await env.history(handle)
@@ -223,7 +223,7 @@ async def scenario_execution_timeout(env: Env) -> None:
 async def scenario_run_timeout(env: Env) -> None:
     async with env.worker(Sleeper):
         handle = await env.client.start_workflow(
-            Sleeper.run, 100.0, id=env.id(), task_queue=env.queue, run_timeout=seconds(1)
+            Sleeper.run, 100.0, id=env.id(), task_queue=env.queue, run_timeout=seconds(3)
         )
         await env.outcome("result", handle.result())
         await env.history(handle)

@@ -43,7 +43,8 @@ def open_run(ctx: Context, opening: Opening) -> Turn:
     if not attributes.first_execution_run_id:
         attributes.first_execution_run_id = opening.run_id
     attributes.attempt = attributes.attempt or 1
-    attributes.first_workflow_task_backoff.CopyFrom(duration(opening.wait))
+    if opening.wait or not _continued_by_worker(attributes):
+        attributes.first_workflow_task_backoff.CopyFrom(duration(opening.wait))
     state = ExecutionState(opening.namespace, opening.workflow_id, opening.run_id)
     state.start_request_id = opening.request_id
     state.reset_points = attributes.prev_auto_reset_points.SerializeToString()
@@ -55,6 +56,11 @@ def open_run(ctx: Context, opening: Opening) -> Turn:
     )
     turn.visibility_changed = True
     return turn
+
+
+def _continued_by_worker(attributes: WorkflowExecutionStartedEventAttributes) -> bool:
+    """Continued as new: then the server leaves out a wait of zero."""
+    return attributes.initiator == ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW
 
 
 def begin(turn: Turn) -> None:
@@ -116,6 +122,7 @@ def _no_sooner(turn: Turn, wait: int) -> int:
 
 def _replace(attributes: WorkflowExecutionStartedEventAttributes, how: Continuation) -> None:
     attributes.ClearField("continued_failure")
+    attributes.ClearField("first_workflow_task_backoff")
     attributes.identity = ""
     attributes.eager_execution_accepted = False
     if how.failure is not None:

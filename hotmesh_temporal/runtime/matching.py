@@ -28,7 +28,7 @@ _LOG = logging.getLogger(__name__)
 LEASE_MS = 10_000
 """How long a process may take between getting a message and committing that a worker has it."""
 
-_SWEEP_FIRST, _SWEEP_LAST = 1.0, 15.0
+_SWEEP_FIRST, _SWEEP_LAST = 1.0, 20.0
 _POLLER_MEMORY = 10.0
 _KEEP_SECONDS = 0.5
 _REMOVE_BATCH = 100

@@ -19,7 +19,7 @@ from .clock import Clock
 
 _LOG = logging.getLogger(__name__)
 
-SCAN_SECONDS = 15.0
+SCAN_SECONDS = 20.0
 """How often a process looks for orphaned timers, at least."""
 
 _GRACE_MS = 2000
