@@ -48,7 +48,7 @@ class Bench:
         """Everything that needs the worker."""
         await self._latency()
         await self._throughput()
-        self.results["sequence_10_ms"] = statistics.median(await timed(3, self.execute(InSequence.run, 10)))
+        await self._sequence()
         self.results["fan_out_50_ms"] = statistics.median(await timed(3, self.execute(FanOut.run, 50)))
         await self._messages()
         return self.results
@@ -65,17 +65,29 @@ class Bench:
             async with gate:
                 await self.execute(Hello.run, "a")()
 
-        counts = await counting.count(options.count) if options.count else None
+        before = await self._count()
         app, server, begin = time.process_time(), tree_cpu(options.server_pid), time.perf_counter()
         await asyncio.gather(*(one() for _ in range(options.workflows)))
         number: int = options.workflows
         self.results["hello_per_s"] = number / (time.perf_counter() - begin)
         self.results["app_cpu_ms"] = (time.process_time() - app) / number * 1000
         self.results["server_cpu_ms"] = (tree_cpu(options.server_pid) - server) / number * 1000
-        if counts is not None:
-            spent = (await counting.count(options.count)).since(counts)
+        if before is not None and (after := await self._count()) is not None:
+            spent = after.since(before)
             self.results["commits_per_hello"] = spent.commits / number
             self.results["round_trips_per_hello"] = spent.statements / number
+
+    async def _sequence(self) -> None:
+        before = await self._count()
+        spent = await timed(3, self.execute(InSequence.run, 10))
+        self.results["sequence_10_ms"] = statistics.median(spent)
+        if before is not None and (after := await self._count()) is not None:
+            # A workflow with one activity has the same beginning and end.
+            whole = after.since(before).commits / len(spent)
+            self.results["commits_per_activity"] = (whole - self.results["commits_per_hello"]) / 9
+
+    async def _count(self) -> counting.Counts | None:
+        return await counting.count(self._options.count) if self._options.count else None
 
     async def _messages(self) -> None:
         handle = await self._client.start_workflow(Counter.run, 10**9, id=uuid.uuid4().hex, task_queue=self._queue)
@@ -114,6 +126,21 @@ class Bench:
         spent = (await counting.count(self._options.count)).since(before)
         self.results["idle_statements_per_minute"] = spent.statements / seconds * 60
 
+    async def long_history(self, events: int) -> None:
+        """Milliseconds of a step (a signal, and a query that sees it) at the beginning of a history and after many."""
+        handle = await self._client.start_workflow(Counter.run, 10**9, id=uuid.uuid4().hex, task_queue=self._queue)
+
+        async def step() -> None:
+            await handle.signal(Counter.add, 1)
+            await handle.query(Counter.get)
+
+        await timed(10, step)
+        short = statistics.median(await timed(30, step))
+        while (length := (await handle.describe()).history_length) < events:
+            await asyncio.gather(*(handle.signal(Counter.add, 1) for _ in range(min(500, events - length))))
+        self.results["long_history_factor"] = statistics.median(await timed(30, step)) / short
+        await handle.terminate()
+
 
 async def connect(target: str) -> Client:
     """A client of the package that is measured."""
@@ -140,6 +167,8 @@ async def run(options: argparse.Namespace) -> Results:
     async with worker:
         if options.idle:
             await bench.idle(options.idle)
+        elif options.long_history:
+            await bench.long_history(options.long_history)
         else:
             await bench.measure()
             await bench.floor(runner)
@@ -156,6 +185,7 @@ def main() -> None:
     parser.add_argument("--server-pid", type=int, action="append", default=[])
     parser.add_argument("--count", metavar="DSN", default="", help="count statements in this Postgres database")
     parser.add_argument("--idle", type=float, default=0.0, metavar="SECONDS", help="measure only idling")
+    parser.add_argument("--long-history", type=int, default=0, metavar="EVENTS", help="measure only a long history")
     results = asyncio.run(run(parser.parse_args()))
     print(json.dumps({name: round(value, 3) for name, value in results.items()}))
     sys.stdout.flush()

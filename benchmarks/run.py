@@ -28,7 +28,8 @@ from tests.support.temporal_server import TemporalServer
 
 _ROOT = Path(__file__).parent.parent
 _TIMEOUT_SECONDS = 600
-_IDLE_SECONDS = 40
+_IDLE_SECONDS = 60
+_LONG_HISTORY = 10_000
 
 console = Console(stderr=True, soft_wrap=True)
 
@@ -63,6 +64,8 @@ def main(database: str, rounds: int, workflows: int, quick: bool, output: Path |
         if ours.count and not quick:
             console.print("idling")
             extra |= process(ours, sandbox=False, arguments=["--idle", str(_IDLE_SECONDS)])
+            console.print("a long history")
+            extra |= process(ours, sandbox=False, arguments=["--long-history", str(_LONG_HISTORY)])
     measured = Measured(
         **{
             f"{side}{'_sandbox' if sandbox else ''}": medians(runs[side, sandbox])

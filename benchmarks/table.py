@@ -82,6 +82,7 @@ ROWS: Sequence[Row] = (
     Row("query p50, ms", *_plain("query_ms_p50"), bound=0.75),
     Row("signal p50, ms", *_plain("signal_ms_p50"), bound=0.75),
     Row("commits per hello", _plain("commits_per_hello")[0], _none, bound=10, relative=False),
+    Row("commits per activity in sequence", _plain("commits_per_activity")[0], _none, bound=3, relative=False),
     Row("round trips per hello", _plain("round_trips_per_hello")[0], _none, bound=12, relative=False),
     Row(
         "idle statements per minute",
@@ -89,6 +90,14 @@ ROWS: Sequence[Row] = (
         _none,
         bound=10,
         relative=False,
+    ),
+    Row(
+        "a step after 10,000 events, to one at the beginning",
+        lambda measured: measured.extra.get("long_history_factor"),
+        _none,
+        bound=1.5,
+        relative=False,
+        digits=2,
     ),
     Row(
         "embedded default, start to first result, s",
