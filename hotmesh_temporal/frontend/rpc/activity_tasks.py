@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from temporalio.api.common.v1 import Payloads, WorkflowExecution, WorkflowType
@@ -35,17 +35,15 @@ from ...engine.machines.activity import Answerer
 from ...engine.model import Activity
 from ...engine.protos import duration, timestamp
 from ...engine.turn import Turn
-from ...errors import RpcError, invalid_argument, not_found
-from ...runtime.keys import QueueKey, decode_task, run_key
+from ...errors import invalid_argument, not_found
+from ...runtime.keys import TaskMessage
 from ...runtime.loaded import Loaded
 from ...runtime.matching import Delivery
 from ...runtime.service import Runtime
 from .. import tokens, validate
-from ..errors import Code
 from ..tokens import ActivityTaskToken
-from .deliveries import ack_of, drop
-from .lookup import change, missing
-from .polling import LONG_POLL_SECONDS, check_deadline, version_of
+from .lookup import change
+from .polling import next_task, take_from_run
 
 if TYPE_CHECKING:
     from ..server import Call
@@ -57,41 +55,21 @@ async def poll_activity_task_queue(
     runtime: Runtime, request: PollActivityTaskQueueRequest, call: Call
 ) -> PollActivityTaskQueueResponse:
     """The next activity task of the queue; empty if none came in time."""
-    validate.namespace(request.namespace)
-    validate.polled_queue(request.task_queue, present=request.HasField("task_queue"))
-    check_deadline(call)
-    version_of(request)
-    queue = QueueKey(request.namespace, True, request.task_queue.name)
-    until = time.monotonic() + call.wait(LONG_POLL_SECONDS)
-    while (remaining := until - time.monotonic()) > 0:
-        delivery = await runtime.matching.poll(queue, remaining, request.identity)
-        if delivery is None:
-            break
-        response = await _take(runtime, request, delivery)
-        if response is not None:
-            return response
-    return PollActivityTaskQueueResponse()
+    task = await next_task(runtime, request, call, partial(_take, runtime, request))
+    return task or PollActivityTaskQueueResponse()
 
 
 async def _take(
-    runtime: Runtime, request: PollActivityTaskQueueRequest, delivery: Delivery
+    runtime: Runtime, request: PollActivityTaskQueueRequest, delivery: Delivery, message: TaskMessage
 ) -> PollActivityTaskQueueResponse | None:
-    message = decode_task(delivery.message.data)
-
     def decide(turn: Turn) -> Activity | None:
         request_id = runtime.clock.new_id()
         return tasks.take_activity_task(turn, message.event, message.stamp, request_id, request.identity)
 
-    ack, key = ack_of(runtime, delivery), run_key(message.job)
-    try:
-        pending, loaded = await runtime.executions.update(key, decide, acks=[ack], missing=lambda: missing(key))
-    except RpcError as error:
-        if error.code != Code.NOT_FOUND:
-            raise
-        pending, loaded = None, None
-    if pending is None or loaded is None:
-        await drop(runtime, ack)
+    taken = await take_from_run(runtime, delivery, message, decide)
+    if taken is None:
         return None
+    pending, loaded = taken
     return await activity_response(runtime, loaded, pending)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from temporalio.api.command.v1 import Command
@@ -25,17 +25,14 @@ from ...engine.machines import workflow_task
 from ...engine.model import WorkflowTask
 from ...engine.tasks import Answered
 from ...engine.turn import Turn
-from ...errors import RpcError, TaskFailed, WorkflowCompleted, invalid_argument, task_not_found
-from ...runtime.keys import QueueKey, TaskMessage, decode_task, run_key
+from ...errors import TaskFailed, WorkflowCompleted, invalid_argument, task_not_found
+from ...runtime.keys import TaskMessage, run_key
 from ...runtime.matching import Delivery
 from ...runtime.service import Runtime
-from .. import fields, tokens, validate
-from ..errors import Code
+from .. import fields, tokens
 from ..tokens import HistoryPageToken, QueryTaskToken, WorkflowTaskToken
 from .activity_tasks import activity_response
-from .deliveries import ack_of, drop
-from .lookup import missing
-from .polling import LONG_POLL_SECONDS, check_deadline, version_of
+from .polling import drop, next_task, take_from_run, version_of
 from .task_response import normal_queue, task_response
 
 if TYPE_CHECKING:
@@ -46,26 +43,14 @@ async def poll_workflow_task_queue(
     runtime: Runtime, request: PollWorkflowTaskQueueRequest, call: Call
 ) -> PollWorkflowTaskQueueResponse:
     """The next workflow task or query of the queue; empty if none came in time."""
-    validate.namespace(request.namespace)
-    validate.polled_queue(request.task_queue, present=request.HasField("task_queue"))
-    check_deadline(call)
-    queue = QueueKey(request.namespace, False, request.task_queue.name)
-    until = time.monotonic() + call.wait(LONG_POLL_SECONDS)
-    while (remaining := until - time.monotonic()) > 0:
-        delivery = await runtime.matching.poll(queue, remaining, request.identity)
-        if delivery is None:
-            break
-        response = await _take(runtime, request, delivery)
-        if response is not None:
-            return response
-    return PollWorkflowTaskQueueResponse()
+    task = await next_task(runtime, request, call, partial(_take, runtime, request))
+    return task or PollWorkflowTaskQueueResponse()
 
 
 async def _take(
-    runtime: Runtime, request: PollWorkflowTaskQueueRequest, delivery: Delivery
+    runtime: Runtime, request: PollWorkflowTaskQueueRequest, delivery: Delivery, message: TaskMessage
 ) -> PollWorkflowTaskQueueResponse | None:
-    """What the message stands for; None if it is stale and was thrown away."""
-    message = decode_task(delivery.message.data)
+    """What the message stands for; None if it is stale."""
     if message.query:
         return await _take_query(runtime, request, delivery, message)
     identity, version = request.identity, version_of(request)
@@ -73,17 +58,10 @@ async def _take(
     def decide(turn: Turn) -> WorkflowTask | None:
         return tasks.take_workflow_task(turn, message.event, message.stamp, runtime.clock.new_id(), identity, version)
 
-    ack = ack_of(runtime, delivery)
-    key = run_key(message.job)
-    try:
-        task, loaded = await runtime.executions.update(key, decide, acks=[ack], missing=lambda: missing(key))
-    except RpcError as error:
-        if error.code != Code.NOT_FOUND:
-            raise
-        task, loaded = None, None
-    if task is None or loaded is None:
-        await drop(runtime, ack)
+    taken = await take_from_run(runtime, delivery, message, decide)
+    if taken is None:
         return None
+    task, loaded = taken
     sticky = request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
     return await task_response(runtime, loaded, task, only_new=sticky)
 
@@ -91,7 +69,7 @@ async def _take(
 async def _take_query(
     runtime: Runtime, request: PollWorkflowTaskQueueRequest, delivery: Delivery, message: TaskMessage
 ) -> PollWorkflowTaskQueueResponse | None:
-    await drop(runtime, ack_of(runtime, delivery))
+    await drop(runtime, delivery)
     if message.expires_at_ms < runtime.clock.now_ms():
         return None
     loaded = await runtime.executions.load(run_key(message.job))
