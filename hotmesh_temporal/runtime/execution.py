@@ -20,7 +20,7 @@ from ..contracts.store import StoreService
 from ..engine.context import Context, Limits
 from ..engine.model import decode_state, encode_state
 from ..engine.turn import Turn
-from ..errors import RpcError, TaskFailed
+from ..errors import Code, RpcError, TaskFailed
 from .clock import Clock
 from .keys import RunKey, pointer_id
 from .loaded import Loaded
@@ -221,11 +221,13 @@ class Executions:
         try:
             loaded = await self._decide(key, group)
         except Exception as error:
-            if len(group) == 1:
-                group[0].fail(error)
-                return
+            # What may have been committed must not be tried again: whoever asked finds out.
+            unknown = isinstance(error, RpcError) and error.code == Code.UNAVAILABLE
             for each in group:
-                await self._decide_together(key, [each])
+                if unknown or len(group) == 1:
+                    each.fail(error)
+                else:
+                    await self._decide_together(key, [each])
             return
         for each in group:
             each.answer(loaded)
