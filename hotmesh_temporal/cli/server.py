@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
 
 import click
-from google.protobuf.duration_pb2 import Duration
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 
 from hotmesh_temporal.connection import Connections, InvalidConnection, resolve
 from hotmesh_temporal.contracts.errors import ContractError
 from hotmesh_temporal.embedded import new_event_loop, new_frontend
-from hotmesh_temporal.errors import Code, RpcError
+from hotmesh_temporal.errors import RpcError
 from hotmesh_temporal.transport.grpc_server import GrpcListener
-from hotmesh_temporal.transport.interface import Frontend
 
 from .options import connection_option, log_level_option, log_to_stderr
 
 # How long calls that are under way may take once the server is told to stop, in seconds.
 _GRACE_SECONDS = 1.0
-_RETENTION_SECONDS = 3 * 24 * 3600
 
 
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=7233, show_default=True, help="0 picks a free one.")
 @click.option("--ip", default="127.0.0.1", show_default=True, help="The interface to listen on.")
 @connection_option
-@click.option("--namespace", "-n", "namespaces", multiple=True, metavar="NAME", help="Make this namespace; repeatable.")
 @log_level_option
-def server(port: int, ip: str, connection: str | None, namespaces: tuple[str, ...], log_level: str) -> None:
+def server(port: int, ip: str, connection: str | None, log_level: str) -> None:
     """Serve the Temporal API from your database.
 
     The temporal CLI, the Web UI and the SDKs of every language can then use it.
@@ -40,28 +34,26 @@ def server(port: int, ip: str, connection: str | None, namespaces: tuple[str, ..
     \b
     Examples:
         hotmesh-temporal server
-        hotmesh-temporal server --port 7300 --connection postgresql://localhost/orders --namespace payments
+        hotmesh-temporal server --port 7300 --connection postgresql://localhost/orders
         temporal workflow list --address 127.0.0.1:7300
     """
     log_to_stderr(log_level)
     loop = new_event_loop()
     try:
-        loop.run_until_complete(_serve(resolve(connection), ip, port, namespaces))
+        loop.run_until_complete(_serve(resolve(connection), ip, port))
     except (InvalidConnection, ContractError, RpcError, OSError) as error:
         raise click.ClickException(str(error)) from error
     finally:
         loop.close()
 
 
-async def _serve(connections: Connections, ip: str, port: int, namespaces: Sequence[str]) -> None:
+async def _serve(connections: Connections, ip: str, port: int) -> None:
     stop = _stopped_by_signal()
     backend = connections.backend()
     frontend = new_frontend(backend)
     listener = GrpcListener(frontend, host=ip, port=port)
     await frontend.start()
     try:
-        for namespace in namespaces:
-            await _register(frontend, namespace)
         address = await listener.start()
         click.echo(f"hotmesh-temporal serves {address} from {backend.identity}; stop it with Ctrl-C")
         await stop.wait()
@@ -75,14 +67,3 @@ def _stopped_by_signal() -> asyncio.Event:
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     return stop
-
-
-async def _register(frontend: Frontend, namespace: str) -> None:
-    request = RegisterNamespaceRequest(
-        namespace=namespace, workflow_execution_retention_period=Duration(seconds=_RETENTION_SECONDS)
-    )
-    try:
-        await frontend.call("workflow", "RegisterNamespace", request, metadata={}, deadline=30)
-    except RpcError as error:
-        if error.code != Code.ALREADY_EXISTS:
-            raise
