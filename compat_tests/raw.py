@@ -42,6 +42,11 @@ class RawWorker:
         self._rpc = env.rpc
         self._queue = queue or env.queue
 
+    @property
+    def task_queue(self) -> TaskQueue:
+        """The queue that it polls."""
+        return TaskQueue(name=self._queue)
+
     async def poll(self, *, queue: TaskQueue | None = None, timeout: float = 30) -> PollWorkflowTaskQueueResponse:
         """The next workflow task; an empty response if none came before the server gives up."""
         request = PollWorkflowTaskQueueRequest(

@@ -156,6 +156,26 @@ def workflow_closing() -> RpcError:
     return RpcError(Code.RESOURCE_EXHAUSTED, message, [detail])
 
 
+def too_many_updates(limit: int) -> RpcError:
+    """The workflow has not answered as many updates as it may have at a time."""
+    detail = ResourceExhaustedFailure(
+        cause=ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_CONCURRENT_LIMIT,
+        scope=ResourceExhaustedScope.RESOURCE_EXHAUSTED_SCOPE_NAMESPACE,
+    )
+    message = f"limit on number of concurrent in-flight updates has been reached ({limit})"
+    return RpcError(Code.RESOURCE_EXHAUSTED, message, [detail])
+
+
+def update_limit(limit: int) -> RpcError:
+    """The run has had as many updates as one run may have."""
+    return RpcError(
+        Code.FAILED_PRECONDITION,
+        f"limit on the total number of distinct updates in this workflow has been reached ({limit}). "
+        "Make sure any duplicate updates share an Update ID so the server can deduplicate them, and consider rejecting "
+        "updates that you aren't going to process. You can also Continue-as-New to avoid this",
+    )
+
+
 def query_failed(message: str, failure: Failure | None = None) -> RpcError:
     """The worker answered the query with a failure."""
     detail = QueryFailedFailure()

@@ -32,6 +32,9 @@ class Limits:
     id_length: int = 1000
     pending_activities: int = 2000
     signals: int = 10_000
+    updates: int = 2000
+    updates_in_flight: int = 10
+    speculative_schedule_to_start: int = 5 * SECOND
     eager_activities: bool = True
     run_minimum_interval: int = SECOND
     reset_points: int = 20

@@ -39,7 +39,7 @@ def _all(state: ExecutionState) -> Iterator[Due]:
     if state.run_expires_at:
         yield state.run_expires_at, lambda turn: closing.time_out(turn, whole_chain=False)
     if state.waits_for_first_task:
-        yield state.first_task_at, workflow_task.schedule
+        yield state.first_task_at, workflow_task.schedule_first
     if state.task is not None:
         at = workflow_task.deadline(state.task)
         if at:

@@ -24,7 +24,8 @@ TIMED_OUT = 7
 class WorkflowTask(msgspec.Struct, omit_defaults=True):
     """The pending workflow task: scheduled, and started once ``started_at`` is set.
 
-    With ``attempt`` > 1 it is transient: its events are not in the history until it completes.
+    With ``attempt`` > 1 it is transient: its events are not in the history until it completes. A ``speculative`` one
+    only brings updates to a worker: it leaves no events if nothing comes of it.
     """
 
     scheduled_event_id: int
@@ -42,6 +43,12 @@ class WorkflowTask(msgspec.Struct, omit_defaults=True):
     worker_version: bytes = b""
     history_size: int = 0
     suggest_continue_as_new: bool = False
+    speculative: bool = False
+
+    @property
+    def unwritten(self) -> bool:
+        """Its events are not in the history (yet): the task is transient or speculative."""
+        return self.attempt > 1 or self.speculative
 
 
 class Activity(msgspec.Struct, omit_defaults=True):
@@ -92,6 +99,29 @@ class Timer(msgspec.Struct, omit_defaults=True):
     fires_at: int
 
 
+class Update(msgspec.Struct, omit_defaults=True):
+    """An update that the workflow has accepted, and maybe completed. Its request and outcome stay in the history."""
+
+    accepted_event_id: int
+    completed_event_id: int = 0
+
+
+class AskedUpdate(msgspec.Struct, omit_defaults=True):
+    """An update that no worker has decided about. ``sent_with``: started event id of the task that it went with."""
+
+    number: int
+    request: bytes
+    sent_with: int = 0
+
+
+class RejectedUpdate(msgspec.Struct, omit_defaults=True):
+    """The answer to an asked update that was rejected; without a failure the task that it went with was invalid."""
+
+    number: int
+    at: int
+    failure: bytes = b""
+
+
 class ExecutionState(msgspec.Struct, omit_defaults=True):
     """One run."""
 
@@ -126,6 +156,10 @@ class ExecutionState(msgspec.Struct, omit_defaults=True):
     activities: dict[int, Activity] = {}
     timers: dict[str, Timer] = {}
     buffered: list[bytes] = []
+    updates: dict[str, Update] = {}
+    asked_updates: dict[str, AskedUpdate] = {}
+    rejected_updates: list[RejectedUpdate] = []
+    update_count: int = 0
     cancel_requested: bool = False
     close_attempted: bool = False
     memo: bytes = b""

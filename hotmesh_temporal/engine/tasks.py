@@ -12,8 +12,9 @@ from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedReques
 
 from ..errors import TaskFailed, WorkflowCompleted, activity_not_found, not_found, task_not_found
 from . import commands
+from .commands import messages
 from .commands.scope import CommandScope
-from .machines import activity, workflow, workflow_task
+from .machines import activity, update, workflow, workflow_task
 from .model import Activity, ExecutionState, WorkflowTask
 from .protos import timestamp
 from .turn import Turn
@@ -24,9 +25,13 @@ INLINE_REQUEST_ID = "request-from-RespondWorkflowTaskCompleted"
 
 @dataclass(slots=True)
 class Answered:
-    """What the answer of a worker leads to for that same worker: its next task, activities to run at once."""
+    """What the answer of a worker leads to for that same worker: its next task, activities to run at once.
+
+    ``reset_event_id``: the task was dropped, the worker has to forget everything after this event.
+    """
 
     next_task: WorkflowTask | None = None
+    reset_event_id: int = 0
     eager: list[Activity] = field(default_factory=list[Activity])
 
 
@@ -42,11 +47,22 @@ def take_workflow_task(
         or (task.scheduled_event_id, task.attempt) != (event_id, attempt)
     ):
         return None
-    return workflow_task.start(turn, request_id, identity, version)
+    return _hand_over(turn, request_id, identity, version)
 
 
-def check_workflow_task(state: ExecutionState, event_id: int, started_id: int, attempt: int) -> WorkflowTask:
-    """The task in flight that a token stands for. Raises NOT_FOUND if it is over."""
+def _hand_over(turn: Turn, request_id: str, identity: str, version: WorkerVersionStamp) -> WorkflowTask:
+    task = workflow_task.start(turn, request_id, identity, version)
+    update.send(turn, task)
+    return task
+
+
+def check_workflow_task(
+    state: ExecutionState, event_id: int, started_id: int, attempt: int, started_at: int = 0
+) -> WorkflowTask:
+    """The task in flight that a token stands for. Raises NOT_FOUND if it is over.
+
+    ``started_at`` tells apart speculative tasks that were dropped: they leave their event ids to the next one.
+    """
     task = state.task
     if (
         not state.running
@@ -57,6 +73,8 @@ def check_workflow_task(state: ExecutionState, event_id: int, started_id: int, a
         raise task_not_found()
     if started_id and task.started_event_id != started_id:
         raise task_not_found()
+    if started_at and task.started_at != started_at:
+        raise task_not_found()
     return task
 
 
@@ -65,15 +83,40 @@ def answer_workflow_task(turn: Turn, request: RespondWorkflowTaskCompletedReques
     state, task = turn.state, turn.state.task
     assert task is not None
     _check_heartbeat(turn, task)
-    original = task.original_scheduled_at
-    version = task.worker_version
     _set_sticky(state, request)
+    if _may_drop(state, task, request):
+        return _drop(turn, task, request)
+    original, version = task.original_scheduled_at, task.worker_version
     completed_id = workflow_task.complete(turn, request)
     _note_reset_point(turn, request, completed_id, version)
-    scope = CommandScope(turn, completed_id, request.identity)
+    scope = CommandScope(turn, completed_id, request.identity, messages={each.id: each for each in request.messages})
     for command in request.commands:
         commands.apply(scope, command)
+    messages.deliver_rest(scope)
+    if turn.state.running and not request.force_create_new_workflow_task:
+        update.reject_unprocessed(turn, task)
     return _what_next(turn, scope, request, version, original)
+
+
+def _may_drop(state: ExecutionState, task: WorkflowTask, request: RespondWorkflowTaskCompletedRequest) -> bool:
+    """Nothing came of a speculative task: it need not be in the history."""
+    if not task.speculative or request.commands or request.force_create_new_workflow_task:
+        return False
+    has_new_events = state.next_event_id != state.last_task_completed_id + 1
+    if has_new_events and not request.capabilities.discard_speculative_workflow_task_with_events:
+        return False
+    return messages.only_rejections(request.messages)
+
+
+def _drop(turn: Turn, task: WorkflowTask, request: RespondWorkflowTaskCompletedRequest) -> Answered:
+    for message in request.messages:
+        messages.deliver(turn, message)
+    update.reject_unprocessed(turn, task)
+    turn.state.task = None
+    scope = CommandScope(turn, turn.state.last_task_completed_id, request.identity)
+    answered = _what_next(turn, scope, request, task.worker_version, 0)
+    answered.reset_event_id = turn.state.last_task_started_id
+    return answered
 
 
 def _what_next(
@@ -86,9 +129,13 @@ def _what_next(
     if turn.state.buffered or scope.wake or request.force_create_new_workflow_task:
         heartbeat = request.force_create_new_workflow_task and not turn.state.buffered
         workflow_task.schedule(turn, original if heartbeat else 0)
-        if request.return_new_workflow_task:
-            turn.withdraw_workflow_task()
-            answered.next_task = workflow_task.start(turn, INLINE_REQUEST_ID, request.identity, stamp)
+    elif turn.state.asked_updates and request.return_new_workflow_task:
+        workflow_task.schedule_speculative(turn)
+    elif turn.state.asked_updates:
+        workflow_task.schedule(turn)
+    if turn.state.task is not None and request.return_new_workflow_task:
+        turn.withdraw_workflow_task()
+        answered.next_task = _hand_over(turn, INLINE_REQUEST_ID, request.identity, stamp)
     for scheduled_id in scope.eager:
         pending = turn.state.activities[scheduled_id]
         activity.start(turn, pending, turn.ctx.new_id(), request.identity)
@@ -151,6 +198,7 @@ def reject_answer(turn: Turn, error: TaskFailed, identity: str) -> None:
     failure = Failure(message=error.message, server_failure_info=ServerFailureInfo())
     workflow_task.fail(turn, error.cause, failure, identity)
     turn.state.close_attempted = unhandled
+    update.abort(turn)
     if error.terminates:
         workflow.terminate(turn, error.message, None, workflow.SERVER)
     workflow_task.schedule(turn)

@@ -6,19 +6,20 @@ folds it into the state with the same `evolve` that a rebuild uses. Nothing leav
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.message import Message
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.api.sdk.v1 import UserMetadata
+from temporalio.api.sdk.v1 import EventGroupMarker, UserMetadata
 
 from .context import Context
 from .effects import TaskDispatch
 from .events import BUFFERED, CLOSES_PENDING, FIELD_OF, KIND_OF
 from .evolve import append, fold
+from .machines import workflow_task
 from .model import ExecutionState, decode_state, encode_state
 from .protos import timestamp
 
@@ -47,6 +48,12 @@ class Turn:
     withdrawn: list[TaskDispatch] = field(default_factory=list[TaskDispatch])
     next_run: Turn | None = None
     visibility_changed: bool = False
+    keeps_speculative: bool = False
+    """The decision is about updates: a speculative workflow task stays what it is."""
+
+    event_group_markers: Sequence[EventGroupMarker] = ()
+    """The same as the next, for the groups that the command belongs to."""
+
     user_metadata: UserMetadata | None = None
     """Summary and details of the command that is being carried out: for the first event that it leads to."""
 
@@ -64,13 +71,16 @@ class Turn:
         adjust: Callable[[HistoryEvent], Any] | None = None,
     ) -> HistoryEvent:
         """Add the event with these attributes, now. Its id is 0 while it is buffered. ``adjust`` sets more fields."""
+        workflow_task.write_speculative(self)
         kind = KIND_OF[type(attributes)]
         user_metadata = user_metadata or self.user_metadata
         self.user_metadata = None
+        markers, self.event_group_markers = self.event_group_markers, ()
         event = HistoryEvent(
             event_type=kind,  # type: ignore[arg-type]  # enum values are ints
             event_time=timestamp(self.ctx.now),
             user_metadata=user_metadata,
+            event_group_markers=markers,
             **{FIELD_OF[kind]: attributes},  # type: ignore[arg-type]  # the field name depends on the kind
         )
         if adjust is not None:
@@ -112,6 +122,11 @@ class Turn:
                 scheduled = event.activity_task_started_event_attributes.scheduled_event_id
                 started[scheduled] = event.event_id
         return True
+
+    def settle(self) -> None:
+        """The decision has changed the run: a speculative task that it is not about is written down before it."""
+        if not self.keeps_speculative:
+            workflow_task.write_speculative(self)
 
     def dispatch(self, task: TaskDispatch) -> None:
         """Offer a task when the decision is committed."""

@@ -19,6 +19,7 @@ class WorkflowTaskToken(msgspec.Struct, tag="w", array_like=True, forbid_unknown
     scheduled_event_id: int
     started_event_id: int
     attempt: int
+    started_at: int = 0
 
     @property
     def run(self) -> RunKey:

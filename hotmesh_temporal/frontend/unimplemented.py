@@ -8,11 +8,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
         "UpdateNamespace",
         "DeprecateNamespace",
     ),
-    "workflow updates are not there yet": (
-        "ExecuteMultiOperation",
-        "UpdateWorkflowExecution",
-        "PollWorkflowExecutionUpdate",
-    ),
+    "update-with-start is not there yet": ("ExecuteMultiOperation",),
     "reset, delete, pause and change of executions are not there yet": (
         "ResetWorkflowExecution",
         "DeleteWorkflowExecution",

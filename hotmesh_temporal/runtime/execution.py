@@ -254,6 +254,7 @@ class Executions:
 
     def _has_changes(self, turn: Turn, loaded: Loaded) -> bool:
         if turn.events or turn.dispatches or encode_state(turn.state) != loaded.data:
+            turn.settle()
             return True
         # The run's timer has fired without anything being due: it has to be armed anew.
         return 0 < turn.state.armed_at_ms <= self.clock.now_ms()

@@ -34,6 +34,9 @@ BEYOND_HISTORY = frozenset(
         "task_attempt",
         "close_attempted",
         "buffered",
+        "asked_updates",
+        "rejected_updates",
+        "update_count",
         "transitions",
         "worker_version",
         "reset_points",
@@ -44,7 +47,7 @@ BEYOND_HISTORY = frozenset(
 """What a run knows beside its history."""
 
 BEYOND_HISTORY_OF_TASK = frozenset({"original_scheduled_at", "schedule_deadline"})
-"""The same for its pending workflow task; one of a later attempt is not in the history at all."""
+"""The same for its pending workflow task; one of a later attempt, or a speculative one, is not in the history at all."""
 
 BEYOND_HISTORY_OF_ACTIVITY = frozenset(
     [
@@ -239,10 +242,11 @@ def _check_fold(rebuilt: ExecutionState, state: ExecutionState) -> Iterator[str]
 def _comparable(state: ExecutionState) -> dict[str, Any]:
     known = _known(state, BEYOND_HISTORY)
     task = state.task
-    known["task"] = _known(task, BEYOND_HISTORY_OF_TASK) if task is not None and task.attempt == 1 else None
+    known["task"] = _known(task, BEYOND_HISTORY_OF_TASK) if task is not None and not task.unwritten else None
     known["activities"] = {
         event_id: _known(each, BEYOND_HISTORY_OF_ACTIVITY) for event_id, each in state.activities.items()
     }
+    known["updates"] = {key: _known(each, frozenset()) for key, each in state.updates.items()}
     known["timers"] = {timer_id: _known(each, frozenset()) for timer_id, each in state.timers.items()}
     # The order of map entries is not part of their meaning.
     known["memo"] = Memo.FromString(state.memo).SerializeToString(deterministic=True)

@@ -85,7 +85,7 @@ def known(state: ExecutionState) -> dict[str, Any]:
     """What a state and its history have in common."""
     fields = _fields(state, BEYOND_HISTORY)
     task = state.task
-    fields["task"] = _fields(task, BEYOND_HISTORY_OF_TASK) if task is not None and task.attempt == 1 else None
+    fields["task"] = _fields(task, BEYOND_HISTORY_OF_TASK) if task is not None and not task.unwritten else None
     fields["activities"] = {key: _fields(each, BEYOND_HISTORY_OF_ACTIVITY) for key, each in state.activities.items()}
     # The order of a map's entries has no meaning.
     fields["memo"] = Memo.FromString(state.memo).SerializeToString(deterministic=True)

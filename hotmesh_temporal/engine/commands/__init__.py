@@ -8,7 +8,7 @@ from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType, WorkflowTaskFailedCause
 
 from ...errors import TaskFailed, invalid_argument
-from . import activities, closes, markers, properties, timers
+from . import activities, closes, markers, messages, properties, timers
 from .scope import CommandScope
 
 Handler = Callable[[CommandScope, Command], None]
@@ -19,6 +19,7 @@ HANDLERS: dict[int, Handler] = {
     **closes.HANDLERS,
     **markers.HANDLERS,
     **properties.HANDLERS,
+    **messages.HANDLERS,
 }
 
 
@@ -47,8 +48,9 @@ def apply(scope: CommandScope, command: Command) -> None:
         name = _name(command)
         raise TaskFailed(_bad_attributes(command), f"{name}CommandAttributes is not set on {name}Command.")
     scope.turn.user_metadata = command.user_metadata if command.HasField("user_metadata") else None
+    scope.turn.event_group_markers = command.event_group_markers
     handler(scope, command)
-    scope.turn.user_metadata = None
+    scope.turn.user_metadata, scope.turn.event_group_markers = None, ()
 
 
 def _name(command: Command) -> str:
@@ -68,5 +70,6 @@ _CAUSES = {
     "SCHEDULE_ACTIVITY_TASK": "BAD_SCHEDULE_ACTIVITY_ATTRIBUTES",
     "REQUEST_CANCEL_ACTIVITY_TASK": "BAD_REQUEST_CANCEL_ACTIVITY_ATTRIBUTES",
     "CONTINUE_AS_NEW_WORKFLOW_EXECUTION": "BAD_CONTINUE_AS_NEW_ATTRIBUTES",
+    "PROTOCOL_MESSAGE": "BAD_UPDATE_WORKFLOW_EXECUTION_MESSAGE",
     "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES": "BAD_SEARCH_ATTRIBUTES",
 }

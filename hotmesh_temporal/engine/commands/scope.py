@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from google.protobuf.message import Message
+from google.protobuf.message import Message as ProtoMessage
 from temporalio.api.enums.v1 import WorkflowTaskFailedCause
+from temporalio.api.protocol.v1 import Message
 
 from ...errors import TaskFailed
 from ..turn import Turn
@@ -16,6 +17,7 @@ class CommandScope:
     """``completed_id`` is the id of the WorkflowTaskCompleted event that every command's event names.
 
     ``wake``: a command had an outcome that the worker has to see.
+    ``messages`` are those that no command has given its place yet.
     ``eager`` collects the scheduled ids of activities that the worker wants to run itself at once.
     """
 
@@ -24,6 +26,7 @@ class CommandScope:
     identity: str
     wake: bool = False
     eager: list[int] = field(default_factory=list[int])
+    messages: dict[str, Message] = field(default_factory=dict[str, Message])
 
 
 def require(condition: object, cause: int, message: str) -> None:
@@ -32,7 +35,7 @@ def require(condition: object, cause: int, message: str) -> None:
         raise TaskFailed(cause, message)
 
 
-def require_size(scope: CommandScope, given: Message, name: str) -> None:
+def require_size(scope: CommandScope, given: ProtoMessage, name: str) -> None:
     """A payload within the limit. A larger one ends the run, because its worker would send it again and again."""
     if given.ByteSize() > scope.turn.ctx.limits.blob_size:
         cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES

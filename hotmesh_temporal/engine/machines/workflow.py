@@ -74,6 +74,7 @@ def close(turn: Turn, attributes: Message, links: Sequence[Link] = ()) -> None:
     turn.record(attributes, adjust=lambda event: event.links.extend(links))
     turn.visibility_changed = True
     turn.dispatches.clear()
+    turn.state.asked_updates = {}
 
 
 def _started(state: ExecutionState, event: HistoryEvent) -> None:

@@ -5,6 +5,9 @@
                                                  in flight --failed---------> (none), attempt + 1
                                                  in flight --timed out------> (none), attempt + 1
 
+A speculative task brings updates to a worker. It leaves no events at all if they are rejected; as soon as anything
+else happens to the run it is written down, and is a normal one from there on.
+
 From the second attempt on a task is transient: it leaves no events until it completes, so that a task which fails
 again and again does not fill the history. New events in between make it a normal first attempt again.
 """
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from google.protobuf.message import Message
 from temporalio.api.common.v1 import WorkerVersionStamp
 from temporalio.api.enums.v1 import EventType, TaskQueueKind, TimeoutType
 from temporalio.api.failure.v1 import Failure
@@ -60,6 +64,58 @@ def schedule(turn: Turn, original_scheduled_at: int = 0) -> None:
     turn.dispatch(TaskDispatch(False, task.queue, task.sticky, task.scheduled_event_id, task.attempt))
 
 
+def schedule_first(turn: Turn) -> None:
+    """The wait for the first task is over. One that brings an update already is the first, then."""
+    write_speculative(turn)
+    schedule(turn)
+
+
+def schedule_speculative(turn: Turn) -> None:
+    """Offer a task that only brings updates, unless a task is pending already: they go with that one.
+
+    This does not wait for a start delay to pass.
+    """
+    state, now = turn.state, turn.ctx.now
+    if state.task is not None or not state.running:
+        return
+    wait = state.sticky_timeout if state.sticky_queue else turn.ctx.limits.speculative_schedule_to_start
+    task = state.task = WorkflowTask(
+        scheduled_event_id=state.next_event_id,
+        attempt=1,
+        scheduled_at=now,
+        original_scheduled_at=now,
+        timeout=state.task_timeout,
+        queue=state.sticky_queue or state.task_queue,
+        sticky=bool(state.sticky_queue),
+        schedule_deadline=now + wait if wait else 0,
+        speculative=True,
+    )
+    turn.dispatch(TaskDispatch(False, task.queue, task.sticky, task.scheduled_event_id, task.attempt))
+
+
+def write_speculative(turn: Turn, identity: str = "") -> None:
+    """Something else happens to the run: a speculative task becomes a normal one, its events come first.
+
+    ``identity``: of the worker, for the started event. Like the server, nobody is named if that worker is not asking.
+    """
+    task = turn.state.task
+    if task is None or not task.speculative:
+        return
+    turn.state.task = None
+    scheduled, started = transient_events(turn.state, task, identity=identity)
+    _record_at(turn, scheduled.workflow_task_scheduled_event_attributes, task.scheduled_at)
+    made = turn.state.task
+    assert made is not None
+    made.original_scheduled_at = task.original_scheduled_at
+    if task.started_at:
+        _record_at(turn, started.workflow_task_started_event_attributes, task.started_at)
+        made.identity = task.identity
+
+
+def _record_at(turn: Turn, attributes: Message, at: int) -> int:
+    return turn.record(attributes, adjust=lambda new: new.event_time.CopyFrom(timestamp(at))).event_id
+
+
 def _schedule_transient(turn: Turn) -> None:
     state, now = turn.state, turn.ctx.now
     state.task = WorkflowTask(
@@ -105,7 +161,7 @@ def start(turn: Turn, request_id: str, identity: str, worker_version: WorkerVers
         task = _make_normal(turn, task)
     size, limits = turn.size_before, turn.ctx.limits
     suggest = size >= limits.history_suggest_size or state.next_event_id > limits.history_suggest_count
-    if task.attempt == 1:
+    if not task.unwritten:
         turn.record(
             WorkflowTaskStartedEventAttributes(
                 scheduled_event_id=task.scheduled_event_id,
@@ -122,6 +178,7 @@ def start(turn: Turn, request_id: str, identity: str, worker_version: WorkerVers
     task.request_id, task.identity = request_id, identity
     task.worker_version = worker_version.SerializeToString()
     task.history_size, task.suggest_continue_as_new = size, suggest
+    turn.keeps_speculative = True
     return task
 
 
@@ -157,6 +214,8 @@ def complete(turn: Turn, request: RespondWorkflowTaskCompletedRequest) -> int:
 
 def _write_transient(turn: Turn, task: WorkflowTask) -> tuple[int, int]:
     """A transient task that completes gets its events after all."""
+    if task.speculative:
+        write_speculative(turn, task.identity)
     if task.attempt == 1:
         return task.scheduled_event_id, task.started_event_id
     scheduled, started = transient_events(turn.state, task)
@@ -186,7 +245,9 @@ def transient_events(
         event_id=task.scheduled_event_id,
         event_time=timestamp(task.scheduled_at),
         event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
-        workflow_task_scheduled_event_attributes=_scheduled_attributes(state, "", task.timeout, task.attempt),
+        workflow_task_scheduled_event_attributes=_scheduled_attributes(
+            state, task.queue if task.sticky else "", task.timeout, task.attempt
+        ),
     )
     started = HistoryEvent(
         event_id=task.scheduled_event_id + 1,
@@ -211,6 +272,7 @@ def fail(turn: Turn, cause: int, failure: Failure | None, identity: str, binary_
     if task.attempt > 1:
         _next_attempt(turn.state)
         return
+    write_speculative(turn, identity)
     turn.record(
         WorkflowTaskFailedEventAttributes(
             scheduled_event_id=task.scheduled_event_id,

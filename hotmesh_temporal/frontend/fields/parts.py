@@ -13,6 +13,8 @@ from temporalio.api.common.v1 import (
 from temporalio.api.deployment.v1 import WorkerDeploymentOptions
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.taskqueue.v1 import StickyExecutionAttributes, TaskQueue, TaskQueueMetadata
+from temporalio.api.update.v1 import Input, Meta, UpdateRef, WaitPolicy
+from temporalio.api.update.v1 import Request as UpdateRequest
 from temporalio.api.workflow.v1 import OnConflictOptions
 
 from .rows import PRIORITY, UNVERSIONED, Rows
@@ -27,6 +29,18 @@ ROWS = (
     Rows(WorkflowExecution, honoured={"workflow_id", "run_id"}),
     Rows(WorkflowType, honoured={"name"}),
     Rows(WorkflowQuery, honoured={"query_type", "query_args", "header"}),
+    Rows(
+        UpdateRequest,
+        honoured={"meta", "input", "request_id", "links"},
+        refused={
+            "completion_callbacks": "callbacks are not there yet",
+            "propagated_nexus_serialization_context": "Nexus is not there yet",
+        },
+    ),
+    Rows(Meta, honoured={"update_id", "identity"}),
+    Rows(Input, honoured={"header", "name", "args"}),
+    Rows(WaitPolicy, honoured={"lifecycle_stage"}),
+    Rows(UpdateRef, honoured={"workflow_execution", "update_id"}),
     Rows(
         RetryPolicy,
         honoured={

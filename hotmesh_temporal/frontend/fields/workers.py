@@ -23,7 +23,6 @@ from temporalio.api.workflowservice.v1 import (
 
 from .rows import CONTROL_QUEUE, LIFE_CYCLE, OLD_BUILD, ROUTING, UNVERSIONED, Rows
 
-_UPDATES = "workflow updates are not there yet"
 _VERSIONS = {"deployment": UNVERSIONED, "deployment_options": UNVERSIONED}
 _WORKER = {"worker_instance_key": LIFE_CYCLE, "worker_control_task_queue": CONTROL_QUEUE}
 _TOKEN = frozenset({"task_token", "namespace"})
@@ -50,15 +49,15 @@ WORKFLOW_TASKS = (
             "worker_version_stamp",
             "sdk_metadata",
             "metering_metadata",
+            "messages",
+            "capabilities",
         },
         refused={
-            "messages": _UPDATES,
             "page_number": "answers in pages are not there yet, and not announced to workers",
             "intermediate_page": "answers in pages are not there yet, and not announced to workers",
         },
         no_effect={
             "resource_id": ROUTING,
-            "capabilities": "it concerns tasks that only updates lead to",
             "versioning_behavior": UNVERSIONED,
             **_VERSIONS,
             **_WORKER,
@@ -67,8 +66,12 @@ WORKFLOW_TASKS = (
     Rows(
         RespondWorkflowTaskFailedRequest,
         honoured=_TOKEN | {"cause", "failure", "identity", "binary_checksum"},
-        refused={"messages": _UPDATES},
-        no_effect={"resource_id": ROUTING, "worker_version": "a Temporal server drops it too", **_VERSIONS},
+        no_effect={
+            "messages": "a Temporal server drops them too",
+            "resource_id": ROUTING,
+            "worker_version": "a Temporal server drops it too",
+            **_VERSIONS,
+        },
     ),
     Rows(
         RespondQueryTaskCompletedRequest,

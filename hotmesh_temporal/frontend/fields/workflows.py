@@ -8,12 +8,14 @@ from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
     GetWorkflowExecutionHistoryReverseRequest,
     ListWorkflowExecutionsRequest,
+    PollWorkflowExecutionUpdateRequest,
     QueryWorkflowRequest,
     RequestCancelWorkflowExecutionRequest,
     SignalWithStartWorkflowExecutionRequest,
     SignalWorkflowExecutionRequest,
     StartWorkflowExecutionRequest,
     TerminateWorkflowExecutionRequest,
+    UpdateWorkflowExecutionRequest,
 )
 
 from .rows import PRIORITY, Rows
@@ -83,6 +85,15 @@ ROWS = (
             "first_execution_run_id",
             "links",
         },
+    ),
+    Rows(
+        UpdateWorkflowExecutionRequest,
+        honoured={"namespace", "workflow_execution", "first_execution_run_id", "wait_policy", "request"},
+    ),
+    Rows(
+        PollWorkflowExecutionUpdateRequest,
+        honoured={"namespace", "update_ref", "wait_policy"},
+        no_effect={"identity": "a Temporal server drops it too"},
     ),
     Rows(QueryWorkflowRequest, honoured={"namespace", "execution", "query", "query_reject_condition"}),
     Rows(

@@ -132,7 +132,7 @@ async def _page(
         pages = request.maximum_page_size if request.maximum_page_size > 0 else _DEFAULT_PAGE
         history, reached = await runtime.histories.read(loaded, token.next_event_id, end, max_batches=pages)
     done = reached >= end
-    if done and state.running and state.task is not None and state.task.attempt > 1 and not request.wait_new_event:
+    if done and state.running and state.task is not None and state.task.unwritten and not request.wait_new_event:
         scheduled, started = workflow_task.transient_events(state, state.task, identity="")
         history.events.append(scheduled)
         if state.task.started_at:

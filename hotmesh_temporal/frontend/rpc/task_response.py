@@ -7,7 +7,7 @@ from temporalio.api.enums.v1 import TaskQueueKind
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueResponse
 
-from ...engine.machines import workflow_task
+from ...engine.machines import update, workflow_task
 from ...engine.model import WorkflowTask
 from ...engine.protos import timestamp
 from ...runtime.loaded import Loaded
@@ -29,7 +29,7 @@ async def task_response(
     if reached < end:
         page = HistoryPageToken(state.namespace, state.workflow_id, state.run_id, reached, end, True, for_worker=True)
         next_page = tokens.encode(page)
-    elif task.attempt > 1:
+    elif task.unwritten:
         history.events.extend(workflow_task.transient_events(state, task))
     token = WorkflowTaskToken(
         state.namespace,
@@ -38,6 +38,7 @@ async def task_response(
         task.scheduled_event_id,
         task.started_event_id,
         task.attempt,
+        task.started_at,
     )
     return PollWorkflowTaskQueueResponse(
         task_token=tokens.encode(token),
@@ -49,6 +50,7 @@ async def task_response(
         history=history,
         next_page_token=next_page,
         workflow_execution_task_queue=normal_queue(state.task_queue),
+        messages=update.messages(state, task),
         queries=runtime.queries.attached(loaded.job_id),
         scheduled_time=timestamp(task.scheduled_at),
         started_time=timestamp(task.started_at),

@@ -21,6 +21,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from ...engine import commands, tasks
+from ...engine.commands import messages
 from ...engine.machines import workflow_task
 from ...engine.model import WorkflowTask
 from ...engine.tasks import Answered
@@ -106,10 +107,10 @@ async def respond_workflow_task_completed(
     del call
     token = tokens.decode_task(WorkflowTaskToken, request.task_token, request.namespace)
     commands.check_sequence(request.commands)
-    check = (token.scheduled_event_id, token.started_event_id, token.attempt)
+    messages.check(request.messages)
 
     def decide(turn: Turn) -> Answered:
-        tasks.check_workflow_task(turn.state, *check)
+        _check(turn, token)
         _refuse_commands(request.commands)
         return tasks.answer_workflow_task(turn, request)
 
@@ -119,13 +120,20 @@ async def respond_workflow_task_completed(
         await _reject(runtime, token, error, request.identity)
         raise invalid_argument(error.message) from error
     runtime.queries.answer_attached(loaded.job_id, request.query_results)
-    response = RespondWorkflowTaskCompletedResponse()
+    response = RespondWorkflowTaskCompletedResponse(reset_history_event_id=answered.reset_event_id)
     if answered.next_task is not None:
         inline = await task_response(runtime, loaded, answered.next_task, only_new=True)
         response.workflow_task.CopyFrom(inline)
     for pending in answered.eager:
         response.activity_tasks.append(await activity_response(runtime, loaded, pending))
     return response
+
+
+def _check(turn: Turn, token: WorkflowTaskToken) -> None:
+    """The task is the one in flight."""
+    tasks.check_workflow_task(
+        turn.state, token.scheduled_event_id, token.started_event_id, token.attempt, token.started_at
+    )
 
 
 def _refuse_commands(given: Sequence[Command]) -> None:
@@ -138,7 +146,7 @@ def _refuse_commands(given: Sequence[Command]) -> None:
 
 async def _reject(runtime: Runtime, token: WorkflowTaskToken, error: TaskFailed, identity: str) -> None:
     def decide(turn: Turn) -> None:
-        tasks.check_workflow_task(turn.state, token.scheduled_event_id, token.started_event_id, token.attempt)
+        _check(turn, token)
         tasks.reject_answer(turn, error, identity)
 
     await runtime.executions.update(token.run, decide, missing=task_not_found)
@@ -154,7 +162,7 @@ async def respond_workflow_task_failed(
     def decide(turn: Turn) -> None:
         if not turn.state.running:
             raise WorkflowCompleted()
-        tasks.check_workflow_task(turn.state, token.scheduled_event_id, token.started_event_id, token.attempt)
+        _check(turn, token)
         workflow_task.fail(
             turn,
             request.cause,
