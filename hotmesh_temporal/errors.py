@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from temporalio.api.common.v1 import GrpcStatus
 from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope, WorkflowTaskFailedCause
 from temporalio.api.errordetails.v1 import (
+    MultiOperationExecutionFailure,
     NamespaceNotFoundFailure,
     NotFoundFailure,
     QueryFailedFailure,
@@ -21,7 +22,7 @@ from temporalio.api.errordetails.v1 import (
     WorkflowExecutionAlreadyStartedFailure,
     WorkflowNotReadyFailure,
 )
-from temporalio.api.failure.v1 import Failure
+from temporalio.api.failure.v1 import Failure, MultiOperationExecutionAborted
 
 _TYPE_URL = "type.googleapis.com/"
 
@@ -60,12 +61,14 @@ class RpcError(Exception):
     def status_proto(self) -> bytes:
         """The serialized ``google.rpc.Status`` (what gRPC carries as ``grpc-status-details-bin``)."""
         status = GrpcStatus(code=self.code, message=self.message)
-        for detail in self.details:
-            packed = AnyMessage(
-                type_url=_TYPE_URL + detail.DESCRIPTOR.full_name, value=detail.SerializeToString(deterministic=True)
-            )
-            status.details.append(packed)
+        status.details.extend(_packed(each) for each in self.details)
         return status.SerializeToString()
+
+
+def _packed(detail: Message) -> AnyMessage:
+    return AnyMessage(
+        type_url=_TYPE_URL + detail.DESCRIPTOR.full_name, value=detail.SerializeToString(deterministic=True)
+    )
 
 
 class TaskFailed(Exception):
@@ -174,6 +177,18 @@ def update_limit(limit: int) -> RpcError:
         "Make sure any duplicate updates share an Update ID so the server can deduplicate them, and consider rejecting "
         "updates that you aren't going to process. You can also Continue-as-New to avoid this",
     )
+
+
+def multi_operation_failed(message: str, errors: Sequence[RpcError | None]) -> RpcError:
+    """One operation of several has failed: its status, and for each of the others (None) that it was given up."""
+    statuses: list[MultiOperationExecutionFailure.OperationStatus] = []
+    for error in errors:
+        error = error or RpcError(Code.ABORTED, "Operation was aborted.", [MultiOperationExecutionAborted()])
+        status = MultiOperationExecutionFailure.OperationStatus(code=error.code, message=error.message)
+        status.details.extend(_packed(each) for each in error.details)
+        statuses.append(status)
+    code = next(error.code for error in errors if error is not None)
+    return RpcError(code, message, [MultiOperationExecutionFailure(statuses=statuses)])
 
 
 def query_failed(message: str, failure: Failure | None = None) -> RpcError:

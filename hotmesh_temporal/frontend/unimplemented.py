@@ -8,7 +8,6 @@ _GROUPS: dict[str, tuple[str, ...]] = {
         "UpdateNamespace",
         "DeprecateNamespace",
     ),
-    "update-with-start is not there yet": ("ExecuteMultiOperation",),
     "reset, delete, pause and change of executions are not there yet": (
         "ResetWorkflowExecution",
         "DeleteWorkflowExecution",

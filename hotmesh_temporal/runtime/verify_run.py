@@ -47,7 +47,7 @@ BEYOND_HISTORY = frozenset(
 """What a run knows beside its history."""
 
 BEYOND_HISTORY_OF_TASK = frozenset({"original_scheduled_at", "schedule_deadline"})
-"""The same for its pending workflow task; one of a later attempt, or a speculative one, is not in the history at all."""
+"""The same for its pending workflow task; one that is not written yet is not in the history at all."""
 
 BEYOND_HISTORY_OF_ACTIVITY = frozenset(
     [

@@ -101,7 +101,7 @@ def accept(turn: Turn, update_id: str, acceptance: Acceptance) -> None:
     turn.record(
         WorkflowExecutionUpdateAcceptedEventAttributes(
             protocol_instance_id=update_id,
-            accepted_request_message_id=acceptance.accepted_request_message_id,
+            accepted_request_message_id=f"{update_id}/request",
             accepted_request_sequencing_event_id=acceptance.accepted_request_sequencing_event_id,
             accepted_request=request,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from temporalio.api.workflowservice.v1 import (
     CountWorkflowExecutionsRequest,
     DescribeWorkflowExecutionRequest,
+    ExecuteMultiOperationRequest,
     GetWorkflowExecutionHistoryRequest,
     GetWorkflowExecutionHistoryReverseRequest,
     ListWorkflowExecutionsRequest,
@@ -18,7 +19,7 @@ from temporalio.api.workflowservice.v1 import (
     UpdateWorkflowExecutionRequest,
 )
 
-from .rows import PRIORITY, Rows
+from .rows import PRIORITY, ROUTING, Rows
 
 _START = frozenset(
     {
@@ -86,6 +87,12 @@ ROWS = (
             "links",
         },
     ),
+    Rows(
+        ExecuteMultiOperationRequest,
+        honoured={"namespace", "operations"},
+        no_effect={"resource_id": ROUTING},
+    ),
+    Rows(ExecuteMultiOperationRequest.Operation, honoured={"start_workflow", "update_workflow"}),
     Rows(
         UpdateWorkflowExecutionRequest,
         honoured={"namespace", "workflow_execution", "first_execution_run_id", "wait_policy", "request"},

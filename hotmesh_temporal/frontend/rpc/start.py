@@ -12,6 +12,7 @@ from temporalio.api.enums.v1 import (
     ContinueAsNewInitiator,
     EventType,
     TaskQueueKind,
+    WorkflowExecutionStatus,
     WorkflowIdConflictPolicy,
     WorkflowIdReusePolicy,
 )
@@ -31,7 +32,7 @@ from ...contracts.commit import Mark
 from ...contracts.errors import CurrentRunConflict, DuplicateMark, RevisionConflict
 from ...engine import cron, model
 from ...engine.machines import workflow, workflow_task
-from ...engine.model import decode_state
+from ...engine.model import ExecutionState, decode_state
 from ...engine.opening import Opening, begin, expiration, open_run
 from ...engine.protos import nanos
 from ...engine.retry import with_defaults
@@ -68,20 +69,29 @@ async def start_workflow_execution(
     validate.blob(request.input, runtime.limits.blob_size)
     check_policies(request)
     outcome = await open_or_join(runtime, request, lambda: _first_turn(runtime, request))
-    state = outcome.run.state
-    response = StartWorkflowExecutionResponse(
-        run_id=state.run_id,
-        first_execution_run_id=state.first_run_id,
-        started=outcome.started,
-        status=state.status,  # type: ignore[arg-type]  # enum values are ints
-        link=_link_to_start(state),
-    )
-    task = state.task
+    response = response_of(outcome.run.state, started=outcome.started)
+    task = outcome.run.state.task
     if task is not None and task.started_at and task.request_id == request.request_id:
         response.eager_workflow_task.CopyFrom(await task_response(runtime, outcome.run, task, only_new=False))
     if not outcome.started and request.HasField("on_conflict_options"):
         response.link.CopyFrom(await _attach(runtime, request, outcome.run))
     return response
+
+
+def response_of(state: ExecutionState, *, started: bool) -> StartWorkflowExecutionResponse:
+    """What a starter is told of the run."""
+    return StartWorkflowExecutionResponse(
+        run_id=state.run_id,
+        first_execution_run_id=state.first_run_id,
+        started=started,
+        status=status_of(state),
+        link=_link_to_start(state),
+    )
+
+
+def status_of(state: ExecutionState) -> WorkflowExecutionStatus.ValueType:
+    """The run's status, as the protocol has it."""
+    return WorkflowExecutionStatus.ValueType(state.status)
 
 
 def _first_turn(runtime: Runtime, request: StartWorkflowExecutionRequest) -> Turn:

@@ -62,11 +62,18 @@ async def update_workflow_execution(
     runtime: Runtime, request: UpdateWorkflowExecutionRequest, call: Call
 ) -> UpdateWorkflowExecutionResponse:
     """Ask the workflow, and wait until it has accepted or completed (or rejected) the update."""
-    _check(request)
-    number, key = await change(runtime, request.namespace, request.workflow_execution, lambda turn: _ask(turn, request))
-    stage = request.wait_policy.lifecycle_stage or _COMPLETED
+    check(request)
+    number, key = await change(runtime, request.namespace, request.workflow_execution, lambda turn: ask(turn, request))
+    return await answer(runtime, key, request, number or 0, call)
+
+
+async def answer(
+    runtime: Runtime, key: RunKey, request: UpdateWorkflowExecutionRequest, number: int, call: Call
+) -> UpdateWorkflowExecutionResponse:
+    """Wait as the request wants it for what was asked with this ``number`` (see `engine.machines.update.ask`)."""
     update_id = request.request.meta.update_id
-    progress = await _wait(runtime, key, update_id, number or 0, stage, call)
+    stage = request.wait_policy.lifecycle_stage or _COMPLETED
+    progress = await _wait(runtime, key, update_id, number, stage, call)
     return UpdateWorkflowExecutionResponse(
         update_ref=_ref(key, update_id),
         outcome=progress.outcome,
@@ -75,7 +82,8 @@ async def update_workflow_execution(
     )
 
 
-def _check(request: UpdateWorkflowExecutionRequest) -> None:
+def check(request: UpdateWorkflowExecutionRequest) -> None:
+    """The request is well formed."""
     validate.namespace(request.namespace)
     validate.execution(request.workflow_execution, present=request.HasField("workflow_execution"))
     asked = request.request
@@ -95,7 +103,8 @@ def _check(request: UpdateWorkflowExecutionRequest) -> None:
         )
 
 
-def _ask(turn: Turn, request: UpdateWorkflowExecutionRequest) -> int:
+def ask(turn: Turn, request: UpdateWorkflowExecutionRequest) -> int:
+    """Leave the update for a worker, if the run is one that can take it; see `engine.machines.update.ask`."""
     state = turn.state
     if not request.request.meta.update_id:
         request.request.meta.update_id = turn.ctx.new_id()
