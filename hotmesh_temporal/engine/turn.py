@@ -103,7 +103,7 @@ class Turn:
         self.state = decode_state(before.state)
         self.events, self.dispatches, self.withdrawn = before.events, before.dispatches, before.withdrawn
         self.next_run, self.visibility_changed = before.next_run, before.visibility_changed
-        self.user_metadata = None
+        self.user_metadata, self.event_group_markers, self.keeps_speculative = None, (), False
 
     def flush(self) -> bool:
         """Give the buffered events their place in the history. True if there were any.
@@ -123,9 +123,13 @@ class Turn:
                 started[scheduled] = event.event_id
         return True
 
-    def settle(self) -> None:
-        """The decision has changed the run: a speculative task that it is not about is written down before it."""
-        if not self.keeps_speculative:
+    def settle(self, before: bytes) -> None:
+        """A decision on the state ``before`` is made. If it changed the run, without events, and is not about the
+        speculative task that is pending, that one is written down: the run is not idle any more.
+        """
+        kept, self.keeps_speculative = self.keeps_speculative, False
+        task = self.state.task
+        if task is not None and task.speculative and not kept and encode_state(self.state) != before:
             workflow_task.write_speculative(self)
 
     def dispatch(self, task: TaskDispatch) -> None:

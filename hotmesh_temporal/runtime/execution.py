@@ -58,15 +58,17 @@ class _Waiting:
         before, self.error = turn.snapshot(), None
         try:
             self.result = self.decide(turn)
+            turn.settle(before.state)
         except (RpcError, TaskFailed) as error:
             self.error = error
             turn.restore(before)
 
-    def take_only_turn(self, turn: Turn) -> bool:
+    def take_only_turn(self, turn: Turn, before: bytes) -> bool:
         """The same for one who is alone, without the cost of a way back. False if the turn must not be used."""
         self.error = None
         try:
             self.result = self.decide(turn)
+            turn.settle(before)
         except (RpcError, TaskFailed) as error:
             self.error = error
         return self.error is None
@@ -90,10 +92,10 @@ def _look_at(outcome: asyncio.Future[Any]) -> None:
         outcome.exception()
 
 
-def _take_turns(group: list[_Waiting], turn: Turn) -> bool:
-    """False if there is nothing that may be committed."""
+def _take_turns(group: list[_Waiting], turn: Turn, before: bytes) -> bool:
+    """Let all decide on the run whose stored state is ``before``. False if there is nothing that may be committed."""
     if len(group) == 1:
-        return group[0].take_only_turn(turn)
+        return group[0].take_only_turn(turn, before)
     for each in group:
         each.take_turn(turn)
     return True
@@ -242,7 +244,7 @@ class Executions:
                 missing = group[0].missing
                 raise missing() if missing else RuntimeError(f"no such run: {key}")
             turn = Turn(self.context(), decode_state(loaded.data), loaded.origin)
-            if _take_turns(group, turn) and self._has_changes(turn, loaded):
+            if _take_turns(group, turn, loaded.data) and self._has_changes(turn, loaded):
                 try:
                     return await self._commit(turn, loaded, group)
                 except RevisionConflict:
@@ -254,7 +256,6 @@ class Executions:
 
     def _has_changes(self, turn: Turn, loaded: Loaded) -> bool:
         if turn.events or turn.dispatches or encode_state(turn.state) != loaded.data:
-            turn.settle()
             return True
         # The run's timer has fired without anything being due: it has to be armed anew.
         return 0 < turn.state.armed_at_ms <= self.clock.now_ms()

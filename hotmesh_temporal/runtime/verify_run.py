@@ -282,6 +282,8 @@ def _check_task(state: ExecutionState) -> Iterator[str]:
         return
     if state.buffered and not state.task_in_flight:
         yield f"{len(state.buffered)} buffered events wait for a workflow task, but none is in flight"
+    if state.asked_updates and state.task is None:
+        yield f"{len(state.asked_updates)} updates wait for a workflow task, but none is pending"
     if state.task is None and not state.had_task and not state.waits_for_first_task:
         yield "the first workflow task was never offered"
 

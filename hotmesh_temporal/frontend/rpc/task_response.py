@@ -23,7 +23,7 @@ async def task_response(
     state = loaded.state
     first = state.last_task_started_id + 1 if only_new else 1
     # What others did to the run within the same commit comes after the task: it is not part of it.
-    end = task.started_event_id + 1 if task.attempt == 1 else task.scheduled_event_id
+    end = task.scheduled_event_id if task.unwritten else task.started_event_id + 1
     history, reached = await runtime.histories.read(loaded, first, end)
     next_page = b""
     if reached < end:
