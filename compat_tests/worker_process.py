@@ -8,6 +8,7 @@ import sys
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from compat_tests.scenarios.resilience import HangsInTask, Survives, killed_in_first_attempt
+from compat_tests.scenarios.updates import Updated
 from compat_tests.targets import Connection
 
 
@@ -17,7 +18,7 @@ async def main() -> None:
     worker = Worker(
         client,
         task_queue=sys.argv[2],
-        workflows=[HangsInTask, Survives],
+        workflows=[HangsInTask, Survives, Updated],
         activities=[killed_in_first_attempt],
         workflow_runner=UnsandboxedWorkflowRunner(),
         debug_mode=True,

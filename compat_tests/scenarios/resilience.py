@@ -78,7 +78,7 @@ class HangsInTask:
         return "done"
 
 
-def _spawn(env: Env, **environment: str) -> subprocess.Popen[bytes]:
+def spawn(env: Env, **environment: str) -> subprocess.Popen[bytes]:
     """A worker of this scenario in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", "compat_tests.worker_process", env.connection.to_json(), env.queue],
@@ -88,19 +88,19 @@ def _spawn(env: Env, **environment: str) -> subprocess.Popen[bytes]:
     )
 
 
-async def _kill(process: subprocess.Popen[bytes]) -> None:
+async def kill(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGKILL)
     await asyncio.to_thread(process.wait)
 
 
 async def scenario_worker_killed_in_activity(env: Env) -> None:
     """The heartbeat timeout notices, the next attempt runs elsewhere."""
-    process = await asyncio.to_thread(_spawn, env)
+    process = await asyncio.to_thread(spawn, env)
     try:
         handle = await env.client.start_workflow(Survives.run, id=env.id(), task_queue=env.queue)
         await env.until(lambda: _heartbeat_seen(handle), "the first attempt's heartbeat")
     finally:
-        await _kill(process)
+        await kill(process)
     async with env.worker(Survives, activities=[killed_in_first_attempt]):
         await env.outcome("result", handle.result())
         await env.history(handle)
@@ -113,14 +113,14 @@ async def _heartbeat_seen(handle: Handle) -> bool:
 
 async def scenario_worker_killed_in_workflow_task(env: Env) -> None:
     """The task times out and another worker answers it."""
-    process = await asyncio.to_thread(lambda: _spawn(env, **{HANGING: "1"}))
+    process = await asyncio.to_thread(lambda: spawn(env, **{HANGING: "1"}))
     try:
         handle = await env.client.start_workflow(
             HangsInTask.run, id=env.id(), task_queue=env.queue, task_timeout=seconds(2)
         )
         await env.wait_event(handle, "WORKFLOW_TASK_STARTED")
     finally:
-        await _kill(process)
+        await kill(process)
     await env.wait_event(handle, "WORKFLOW_TASK_TIMED_OUT")
     async with env.worker(HangsInTask):
         await env.outcome("result", handle.result())

@@ -11,18 +11,22 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeVar
 
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message as ProtoMessage
 from temporalio.api.command.v1 import Command
 from temporalio.api.common.v1 import Payload, Payloads, WorkerVersionStamp, WorkflowType
 from temporalio.api.enums.v1 import EventType, TaskQueueKind
 from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
+from temporalio.api.protocol.v1 import Message
 from temporalio.api.taskqueue.v1 import StickyExecutionAttributes, TaskQueue
+from temporalio.api.update.v1 import Acceptance, Input, Meta, Outcome, Rejection, Request, Response
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
 from hotmesh_temporal.engine import deadlines, tasks
 from hotmesh_temporal.engine.context import SECOND, Context, Limits
 from hotmesh_temporal.engine.effects import TaskDispatch
-from hotmesh_temporal.engine.machines import activity, workflow, workflow_task
+from hotmesh_temporal.engine.machines import activity, update, workflow, workflow_task
 from hotmesh_temporal.engine.machines.activity import Answerer
 from hotmesh_temporal.engine.model import Activity, ExecutionState, decode_state, encode_state
 from hotmesh_temporal.engine.opening import Opening, begin, expiration, open_run
@@ -121,8 +125,10 @@ class Run:
 
     def step(self, decide: Callable[[Turn], object]) -> Step:
         """Make a decision and keep what it did."""
-        turn = Turn(self.context(), decode_state(encode_state(self.state)), self.origin)
+        before = encode_state(self.state)
+        turn = Turn(self.context(), decode_state(before), self.origin)
         decide(turn)
+        turn.settle(before)
         return self._accept(turn)
 
     def _accept(self, turn: Turn) -> Step:
@@ -157,16 +163,25 @@ class Run:
         given = (task.scheduled_event_id, task.attempt)
         return self.step(lambda turn: taken(tasks.take_workflow_task(turn, *given, self.new_id(), WORKER, VERSION)))
 
-    def answer(self, *commands: Command, sticky: float = 0, force_new: bool = False, inline: bool = False) -> Step:
+    def answer(
+        self,
+        *commands: Command,
+        messages: Sequence[Message] = (),
+        sticky: float = 0,
+        force_new: bool = False,
+        inline: bool = False,
+    ) -> Step:
         """The worker answers; ``sticky`` seconds is how long its own queue is preferred.
 
         Raises `TaskFailed` for an invalid command.
         """
         request = RespondWorkflowTaskCompletedRequest(
             commands=commands,
+            messages=messages,
             identity=WORKER,
             force_create_new_workflow_task=force_new,
             return_new_workflow_task=inline,
+            capabilities=DISCARD,
         )
         if sticky:
             queue = TaskQueue(name=STICKY, kind=TaskQueueKind.TASK_QUEUE_KIND_STICKY, normal_name=QUEUE)
@@ -176,10 +191,10 @@ class Run:
             )
         return self.step(lambda turn: tasks.answer_workflow_task(turn, request))
 
-    def answer_badly(self, *commands: Command) -> Step:
+    def answer_badly(self, *commands: Command, messages: Sequence[Message] = ()) -> Step:
         """The worker answers with something invalid; the step is what the service does about it."""
         try:
-            self.answer(*commands)
+            self.answer(*commands, messages=messages)
         except TaskFailed as error:
             rejected = error
             return self.step(lambda turn: tasks.reject_answer(turn, rejected, WORKER))
@@ -243,6 +258,16 @@ class Run:
         """Somebody signals the workflow."""
         return self.step(lambda turn: workflow.signal(turn, name, payloads(name), "client", None))
 
+    def ask(self, update_id: str = "u") -> Step:
+        """Somebody sends an update."""
+        request = Request(meta=Meta(update_id=update_id), input=Input(name="change"))
+        return self.step(lambda turn: update.ask(turn, request))
+
+    def sent(self) -> list[str]:
+        """The updates that went to the worker along with the task that it has."""
+        assert self.state.task is not None
+        return [each.protocol_instance_id for each in update.messages(self.state, self.state.task)]
+
     def request_cancel(self) -> Step:
         """Somebody asks the workflow to cancel itself."""
         return self.step(lambda turn: workflow.request_cancel(turn, "reason", "client"))
@@ -252,6 +277,29 @@ class Run:
         return self.step(lambda turn: workflow.terminate(turn, "reason", None, "client"))
 
 
+def accept(update_id: str = "u") -> Message:
+    """A worker accepts an update."""
+    return _message(update_id, "accept", Acceptance())
+
+
+def reject(update_id: str = "u") -> Message:
+    """A worker rejects an update."""
+    return _message(update_id, "reject", Rejection(failure=failure("rejected")))
+
+
+def respond(update_id: str = "u") -> Message:
+    """A worker has the outcome of an update."""
+    body = Response(meta=Meta(update_id=update_id), outcome=Outcome(success=payloads("done")))
+    return _message(update_id, "complete", body)
+
+
+def _message(update_id: str, what: str, body: ProtoMessage) -> Message:
+    packed = AnyMessage()
+    packed.Pack(body)
+    return Message(id=f"{update_id}/{what}", protocol_instance_id=update_id, body=packed)
+
+
+DISCARD = RespondWorkflowTaskCompletedRequest.Capabilities(discard_speculative_workflow_task_with_events=True)
 VERSION = WorkerVersionStamp(build_id="build")
 BY = Answerer(WORKER)
 

@@ -11,6 +11,7 @@ Hypothesis makes up sequences of what workers, clients and time can do. After ea
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from temporalio.api.command.v1 import Command
 from temporalio.api.common.v1 import Memo, RetryPolicy, SearchAttributes
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.protocol.v1 import Message
 
 from hotmesh_temporal.engine.events import CLOSES_RUN
 from hotmesh_temporal.engine.evolve import fold, rebuild
@@ -27,7 +29,7 @@ from hotmesh_temporal.engine.model import ExecutionState, decode_state, encode_s
 from hotmesh_temporal.errors import TaskFailed
 from hotmesh_temporal.runtime.verify_run import BEYOND_HISTORY, BEYOND_HISTORY_OF_ACTIVITY, BEYOND_HISTORY_OF_TASK
 from tests.engine import commands
-from tests.engine.support import Run, Step, failure, started
+from tests.engine.support import Run, Step, accept, failure, reject, respond, started
 
 IDS = ("a", "b", "c", "d", "e")
 RETRIES = (None, commands.retry(1), commands.retry(2, attempts=2))
@@ -53,6 +55,7 @@ def check_progress(run: Run) -> None:
     if not state.running:
         return
     assert not state.buffered or state.task_in_flight
+    assert not state.asked_updates or state.task is not None
     if state.task is None and not state.waits_for_first_task:
         names = {each.WhichOneof("attributes") for each in run.history[state.last_task_completed_id :]}
         assert not names & WAKING
@@ -176,6 +179,7 @@ class Life(RuleBasedStateMachine):
         inline=st.booleans(),
         cancels=st.booleans(),
         careless=st.sampled_from([False, False, False, True]),
+        verdicts=st.lists(st.sampled_from([accept, reject, respond]), max_size=3),
         last=closing,
     )
     def answer(
@@ -186,6 +190,7 @@ class Life(RuleBasedStateMachine):
         inline: bool,
         cancels: bool,
         careless: bool,
+        verdicts: list[Callable[[str], Message]],
         last: Command,
     ) -> None:
         if not careless:
@@ -195,10 +200,20 @@ class Life(RuleBasedStateMachine):
             given += [commands.cancel_activity(each) for each in list(self.run.state.activities)[:1]]
         if self.old():
             given.append(last)
+        said = self.verdicts(verdicts, careless=careless)
         try:
-            self.run.answer(*given, sticky=sticky, force_new=force_new, inline=inline)
+            self.run.answer(*given, messages=said, sticky=sticky, force_new=force_new, inline=inline)
         except TaskFailed:
-            self.run.answer_badly(*given)
+            self.run.answer_badly(*given, messages=said)
+
+    def verdicts(self, wanted: list[Callable[[str], Message]], *, careless: bool) -> list[Message]:
+        """What a worker says of the updates that it has, mostly in the right order."""
+        accepted = [each for each, known in self.run.state.updates.items() if not known.completed_event_id]
+        if careless:
+            return [say(each) for say, each in zip(wanted, IDS, strict=False)]
+        known = [(each, say) for each, say in zip(self.run.sent(), wanted, strict=False) if say is not respond]
+        done = [respond(each) for each, say in zip(accepted, wanted, strict=False) if say is respond]
+        return [say(each) for each, say in known] + done
 
     @precondition(
         lambda self: self.run.state.running and self.run.state.task_in_flight and self.run.state.task_attempt < 3
@@ -244,6 +259,11 @@ class Life(RuleBasedStateMachine):
             self.run.signal()
         elif not self.run.state.cancel_requested:
             self.run.request_cancel()
+
+    @precondition(lambda self: self.run.state.running and self.run.state.task_attempt < 3)
+    @rule(update_id=ids)
+    def ask_for_update(self, update_id: str) -> None:
+        self.run.ask(update_id)
 
     @precondition(lambda self: self.run.state.running and self.old())
     @rule()

@@ -109,7 +109,6 @@ def write_speculative(turn: Turn, identity: str = "") -> None:
     made.original_scheduled_at = task.original_scheduled_at
     if task.started_at:
         _record_at(turn, started.workflow_task_started_event_attributes, task.started_at)
-        made.identity = task.identity
 
 
 def _record_at(turn: Turn, attributes: Message, at: int) -> int:
