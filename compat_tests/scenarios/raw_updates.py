@@ -1,198 +1,49 @@
-"""Updates by hand: protocol messages, speculative workflow tasks, limits and errors."""
+"""Updates by hand: protocol messages, speculative workflow tasks, what happens at the same time."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message as ProtoMessage
 from temporalio.api.command.v1 import (
-    Command,
     ContinueAsNewWorkflowExecutionCommandAttributes,
-    ProtocolMessageCommandAttributes,
 )
-from temporalio.api.common.v1 import Link, WorkflowExecution
+from temporalio.api.common.v1 import Link
 from temporalio.api.enums.v1 import TaskQueueKind
-from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage as Stage
 from temporalio.api.failure.v1 import Failure
-from temporalio.api.protocol.v1 import Message
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.update.v1 import (
-    Acceptance,
     Input,
     Meta,
     Outcome,
-    Rejection,
     Request,
-    Response,
-    UpdateRef,
     WaitPolicy,
 )
-from temporalio.api.workflowservice.v1 import (
-    PollWorkflowExecutionUpdateRequest,
-    PollWorkflowExecutionUpdateResponse,
-    PollWorkflowTaskQueueResponse,
-    RespondWorkflowTaskCompletedRequest,
-    SignalWorkflowExecutionRequest,
-    TerminateWorkflowExecutionRequest,
-    UpdateWorkflowExecutionRequest,
-    UpdateWorkflowExecutionResponse,
+from temporalio.service import RPCError
+
+from compat_tests.env import Env
+from compat_tests.raw import RawWorker, command, complete_workflow, schedule_activity, start_timer, sticky
+from compat_tests.raw_updates import (
+    ACCEPTED,
+    ADMITTED,
+    COMPLETED,
+    DISCARD,
+    accept,
+    admitted,
+    begun,
+    deliver,
+    done,
+    later,
+    poll_update,
+    reject,
+    respond,
+    send,
+    signal,
+    terminate,
 )
-from temporalio.service import RPCError, RPCStatusCode
-
-from compat_tests.env import NAMESPACE, Env, seconds
-from compat_tests.raw import RawWorker, command, complete_workflow, payloads, schedule_activity, start_timer, sticky
-from compat_tests.targets import IDENTITY
-
-ADMITTED = Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_ADMITTED
-ACCEPTED = Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_ACCEPTED
-COMPLETED = Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
-DISCARD = RespondWorkflowTaskCompletedRequest.Capabilities(discard_speculative_workflow_task_with_events=True)
-
-
-def update_request(workflow_id: str, update_id: str = "u1", **fields: Any) -> UpdateWorkflowExecutionRequest:
-    """A request that waits for the outcome; ``fields`` override."""
-    defaults: dict[str, Any] = {
-        "namespace": NAMESPACE,
-        "workflow_execution": WorkflowExecution(workflow_id=workflow_id),
-        "wait_policy": WaitPolicy(lifecycle_stage=COMPLETED),
-        "request": Request(
-            meta=Meta(update_id=update_id, identity=IDENTITY), input=Input(name="change", args=payloads('"x"'))
-        ),
-    }
-    return UpdateWorkflowExecutionRequest(**{**defaults, **fields})
-
-
-def send(
-    env: Env, workflow_id: str, update_id: str = "u1", timeout: float = 25, **fields: Any
-) -> asyncio.Task[UpdateWorkflowExecutionResponse]:
-    """Send an update, without waiting."""
-    request = update_request(workflow_id, update_id, **fields)
-    return later(env.rpc.update_workflow_execution(request, timeout=seconds(timeout)))
-
-
-def poll_update(
-    env: Env, workflow_id: str, update_id: str = "u1", stage: Stage.ValueType = COMPLETED, timeout: float = 5
-) -> asyncio.Task[PollWorkflowExecutionUpdateResponse]:
-    """Ask for an update."""
-    request = PollWorkflowExecutionUpdateRequest(
-        namespace=NAMESPACE,
-        update_ref=UpdateRef(workflow_execution=WorkflowExecution(workflow_id=workflow_id), update_id=update_id),
-        wait_policy=WaitPolicy(lifecycle_stage=stage),
-        identity=IDENTITY,
-    )
-    return later(env.rpc.poll_workflow_execution_update(request, timeout=seconds(timeout)))
-
-
-def later(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-    """Begin it now, wait for it later."""
-    return asyncio.create_task(work)
-
-
-async def signal(env: Env, workflow_id: str, name: str = "s") -> None:
-    """Send a signal."""
-    await env.rpc.signal_workflow_execution(
-        SignalWorkflowExecutionRequest(
-            namespace=NAMESPACE,
-            workflow_execution=WorkflowExecution(workflow_id=workflow_id),
-            signal_name=name,
-            identity=IDENTITY,
-        )
-    )
-
-
-async def terminate(env: Env, workflow_id: str) -> None:
-    """End the run."""
-    await env.rpc.terminate_workflow_execution(
-        TerminateWorkflowExecutionRequest(
-            namespace=NAMESPACE,
-            workflow_execution=WorkflowExecution(workflow_id=workflow_id),
-            reason="enough",
-            identity=IDENTITY,
-        )
-    )
-
-
-def _message(message_id: str, update_id: str, body: ProtoMessage) -> Message:
-    packed = AnyMessage()
-    packed.Pack(body)
-    return Message(id=message_id, protocol_instance_id=update_id, body=packed)
-
-
-def request_of(asked: Message) -> Request:
-    """The request in a message of a task."""
-    request = Request()
-    asked.body.Unpack(request)
-    return request
-
-
-def accept(asked: Message) -> Message:
-    """Accept what a message asks for."""
-    body = Acceptance(
-        accepted_request_message_id=asked.id,
-        accepted_request_sequencing_event_id=asked.event_id,
-        accepted_request=request_of(asked),
-    )
-    return _message(f"{asked.protocol_instance_id}/accept", asked.protocol_instance_id, body)
-
-
-def reject(asked: Message) -> Message:
-    """Reject it."""
-    body = Rejection(
-        rejected_request_message_id=asked.id,
-        rejected_request_sequencing_event_id=asked.event_id,
-        rejected_request=request_of(asked),
-        failure=Failure(message="rejected"),
-    )
-    return _message(f"{asked.protocol_instance_id}/reject", asked.protocol_instance_id, body)
-
-
-def respond(update_id: str, outcome: Outcome | None = None) -> Message:
-    """The outcome of an accepted update."""
-    body = Response(
-        meta=Meta(update_id=update_id, identity=IDENTITY), outcome=outcome or Outcome(success=payloads('"done"'))
-    )
-    return _message(f"{update_id}/complete", update_id, body)
-
-
-def deliver(message: Message) -> Command:
-    """The command that gives a message its place."""
-    attributes = ProtocolMessageCommandAttributes(message_id=message.id)
-    return command("PROTOCOL_MESSAGE", protocol_message_command_attributes=attributes)
-
-
-async def done(worker: RawWorker, task: PollWorkflowTaskQueueResponse, *rest: Command, **fields: Any) -> Any:
-    """Accept and complete all updates of a task."""
-    messages = [each for asked in task.messages for each in (accept(asked), respond(asked.protocol_instance_id))]
-    return await worker.complete(task, *map(deliver, messages), *rest, messages=messages, **fields)
-
-
-async def begun(env: Env, **fields: Any) -> tuple[str, RawWorker]:
-    """A run whose first task was answered."""
-    workflow_id, worker = env.id(), RawWorker(env)
-    await env.start_raw(workflow_id)
-    await worker.run_task(**fields)
-    return workflow_id, worker
-
-
-async def admitted(env: Env, workflow_id: str, update_id: str = "u1") -> None:
-    """Wait until the server knows of an update."""
-
-    async def known() -> bool:
-        try:
-            await poll_update(env, workflow_id, update_id, ADMITTED)
-        except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
-                raise
-            return False
-        return True
-
-    await env.until(known, f"update {update_id}")
 
 
 async def scenario_raw_update(env: Env) -> None:
@@ -632,95 +483,3 @@ async def scenario_raw_update_terminated(env: Env) -> None:
     await terminate(env, workflow_id)
     await env.outcome("update", waiting)
     await env.history(workflow_id)
-
-
-async def scenario_raw_update_bad_requests(env: Env) -> None:
-    workflow_id, _ = await begun(env)
-
-    async def refused(label: str, update_id: str = "u1", **fields: Any) -> None:
-        await env.outcome(label, send(env, workflow_id, update_id, timeout=5, **fields))
-
-    await refused("namespace", namespace="nope")
-    await refused("no execution", workflow_execution=None)
-    await refused("no workflow id", workflow_execution=WorkflowExecution())
-    await refused("bad run id", workflow_execution=WorkflowExecution(workflow_id=workflow_id, run_id="x"))
-    unknown = WorkflowExecution(workflow_id=workflow_id, run_id="8b2d2e5f-8b0c-4d8f-a8a5-1d8f0f1a2b3c")
-    await refused("unknown run id", workflow_execution=unknown)
-    await refused("other first run", first_execution_run_id="8b2d2e5f-8b0c-4d8f-a8a5-1d8f0f1a2b3c")
-    await refused("no request", request=None)
-    await refused("no input", request=Request(meta=Meta(update_id="u1")))
-    await refused("no name", request=Request(meta=Meta(update_id="u1"), input=Input()))
-    await refused("no meta, no worker", request=Request(input=Input()))
-    await refused("long id", "x" * 1001)
-    await refused("admitted", wait_policy=WaitPolicy(lifecycle_stage=ADMITTED))
-    await env.history(workflow_id)
-
-
-async def scenario_raw_update_bad_polls(env: Env) -> None:
-    workflow_id, _ = await begun(env)
-    execution = WorkflowExecution(workflow_id=workflow_id)
-    ref = UpdateRef(workflow_execution=execution, update_id="u1")
-    policy = WaitPolicy(lifecycle_stage=COMPLETED)
-    cases: dict[str, PollWorkflowExecutionUpdateRequest] = {
-        "namespace": PollWorkflowExecutionUpdateRequest(namespace="nope", update_ref=ref, wait_policy=policy),
-        "no ref": PollWorkflowExecutionUpdateRequest(namespace=NAMESPACE, wait_policy=policy),
-        "no policy": PollWorkflowExecutionUpdateRequest(namespace=NAMESPACE, update_ref=ref),
-        "no execution": PollWorkflowExecutionUpdateRequest(
-            namespace=NAMESPACE, update_ref=UpdateRef(update_id="u1"), wait_policy=policy
-        ),
-        "no update id": PollWorkflowExecutionUpdateRequest(
-            namespace=NAMESPACE, update_ref=UpdateRef(workflow_execution=execution), wait_policy=policy
-        ),
-        "unknown": PollWorkflowExecutionUpdateRequest(namespace=NAMESPACE, update_ref=ref, wait_policy=policy),
-    }
-    for label, request in cases.items():
-        await env.outcome(label, env.rpc.poll_workflow_execution_update(request, timeout=seconds(5)))
-
-
-async def bad_answer(
-    env: Env, label: str, messages: Callable[[Message], list[Message]], commands: Callable[[Message], list[Command]]
-) -> None:
-    """Answer an update wrongly; record the error and what is left."""
-    workflow_id, worker = env.id(label.replace(" ", "-")), RawWorker(env, env.unique(f"queue of {label}"))
-    await env.start_raw(workflow_id, task_queue=worker.task_queue)
-    await worker.run_task()
-    waiting = send(env, workflow_id)
-    task = await worker.poll()
-    asked = task.messages[0]
-    await env.outcome(label, worker.complete(task, *commands(asked), messages=messages(asked)))
-    await env.history(workflow_id, f"{label}: history")
-    await terminate(env, workflow_id)
-    await env.outcome(f"{label}: update", waiting)
-
-
-def _nothing(asked: Message) -> list[Any]:
-    del asked
-    return []
-
-
-def _odd(asked: Message, **fields: Any) -> Message:
-    message = accept(asked)
-    message.MergeFrom(Message(**fields))
-    return message
-
-
-async def scenario_raw_update_bad_answers(env: Env) -> None:
-    def unknown(asked: Message) -> Message:
-        return Message(id="m", protocol_instance_id="nobody", body=accept(asked).body)
-
-    def strange(asked: Message) -> Message:
-        return _message("m", asked.protocol_instance_id, Failure(message="x"))
-
-    def nameless(asked: Message) -> Message:
-        return Message(id="m", body=accept(asked).body)
-
-    await bad_answer(env, "no such message", _nothing, lambda asked: [deliver(accept(asked))])
-    await bad_answer(env, "no message id", _nothing, lambda _: [deliver(Message())])
-    await bad_answer(env, "completed first", lambda _: [respond("u1")], lambda _: [deliver(respond("u1"))])
-    await bad_answer(env, "accepted twice", lambda a: [accept(a), _odd(a, id="again")], lambda a: [deliver(accept(a))])
-    await bad_answer(env, "unknown body", lambda a: [strange(a)], _nothing)
-    await bad_answer(env, "no instance", lambda a: [nameless(a)], _nothing)
-    await bad_answer(env, "completion of unknown", lambda _: [respond("nobody")], _nothing)
-    await bad_answer(env, "acceptance of unknown", lambda a: [unknown(a)], _nothing)
-    await bad_answer(env, "accepted without command", lambda a: [accept(a)], _nothing)
-    await bad_answer(env, "no outcome", lambda a: [accept(a), respond("u1", Outcome())], _nothing)

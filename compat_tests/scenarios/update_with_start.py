@@ -13,8 +13,8 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from compat_tests.env import NAMESPACE, Env, seconds
 from compat_tests.raw import RawWorker
-from compat_tests.scenarios.raw_updates import admitted, done, reject, update_request
-from compat_tests.scenarios.raw_updates import later as in_background
+from compat_tests.raw_updates import admitted, done, reject, update_request
+from compat_tests.raw_updates import later as in_background
 from compat_tests.scenarios.updates import ACCEPTED, Updated
 
 FAIL = WorkflowIDConflictPolicy.FAIL
