@@ -31,6 +31,9 @@ class Limits:
     answer_size: int = 40 * 1024 * 1024
     id_length: int = 1000
     pending_activities: int = 2000
+    pending_children: int = 2000
+    pending_signals: int = 2000
+    pending_cancels: int = 2000
     signals: int = 10_000
     updates: int = 2000
     updates_in_flight: int = 10
@@ -42,8 +45,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One decision's surroundings. ``now`` is nanoseconds since the epoch; ``new_id`` makes a fresh UUID text."""
+    """One decision's surroundings. ``now`` is nanoseconds since the epoch; ``new_id`` makes a fresh UUID text.
+
+    ``namespace_id`` gives the id of a namespace.
+    """
 
     now: int
     new_id: Callable[[], str]
     limits: Limits = field(default_factory=Limits)
+    namespace_id: Callable[[str], str] = lambda name: f"id of {name}"

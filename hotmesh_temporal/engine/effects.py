@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +15,23 @@ class TaskDispatch:
     sticky: bool
     event_id: int
     stamp: int
+
+
+class Work(str, Enum):
+    """What one run has to do to another; the engine itself carries it out after the decision is committed."""
+
+    START_CHILD = "start"
+    SIGNAL = "signal"
+    CANCEL = "cancel"
+    CLOSE_CHILD = "policy"
+    """The parent is over: do to the child what its parent close policy says."""
+    TELL_PARENT = "closed"
+    """The last run of a chain is over: its parent has to hear how."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkOrder:
+    """Work that follows from an event of the run: the initiated event, or (`TELL_PARENT`) the closing one."""
+
+    work: Work
+    event_id: int

@@ -6,12 +6,21 @@ from collections.abc import Callable, Iterable
 
 from temporalio.api.history.v1 import HistoryEvent
 
-from .machines import activity, timer, update, workflow, workflow_task
+from .machines import activity, child_workflow, external_cancel, external_signal, timer, update, workflow, workflow_task
 from .model import ExecutionState
 
 Fold = Callable[[ExecutionState, HistoryEvent], None]
 
-_FOLDS: dict[int, Fold] = {**workflow.FOLDS, **workflow_task.FOLDS, **activity.FOLDS, **timer.FOLDS, **update.FOLDS}
+_FOLDS: dict[int, Fold] = {
+    **workflow.FOLDS,
+    **workflow_task.FOLDS,
+    **activity.FOLDS,
+    **timer.FOLDS,
+    **child_workflow.FOLDS,
+    **external_signal.FOLDS,
+    **external_cancel.FOLDS,
+    **update.FOLDS,
+}
 
 
 def fold(state: ExecutionState, event: HistoryEvent) -> None:

@@ -122,6 +122,29 @@ class RejectedUpdate(msgspec.Struct, omit_defaults=True):
     failure: bytes = b""
 
 
+class Child(msgspec.Struct, omit_defaults=True):
+    """A child that has not ended: initiated, and started once ``run_id`` (the first of its chain) is known."""
+
+    initiated_event_id: int
+    workflow_id: str
+    workflow_type: str
+    policy: int
+    header: bytes | None = None
+    control: str = ""
+    run_id: str = ""
+    started_event_id: int = 0
+
+
+class External(msgspec.Struct, omit_defaults=True):
+    """A signal or a request to cancel on its way to another workflow."""
+
+    initiated_event_id: int
+    workflow_id: str
+    run_id: str = ""
+    control: str = ""
+    child_only: bool = False
+
+
 class ExecutionState(msgspec.Struct, omit_defaults=True):
     """One run."""
 
@@ -133,6 +156,11 @@ class ExecutionState(msgspec.Struct, omit_defaults=True):
     task_queue: str = ""
     first_run_id: str = ""
     start_request_id: str = ""
+    parent_workflow_id: str = ""
+    parent_run_id: str = ""
+    parent_initiated_id: int = 0
+    root_workflow_id: str = ""
+    root_run_id: str = ""
     started_at: int = 0
     execution_at: int = 0
     status: int = RUNNING
@@ -155,6 +183,9 @@ class ExecutionState(msgspec.Struct, omit_defaults=True):
     had_task: bool = False
     activities: dict[int, Activity] = {}
     timers: dict[str, Timer] = {}
+    children: dict[int, Child] = {}
+    signals: dict[int, External] = {}
+    cancels: dict[int, External] = {}
     buffered: list[bytes] = []
     updates: dict[str, Update] = {}
     asked_updates: dict[str, AskedUpdate] = {}

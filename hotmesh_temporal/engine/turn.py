@@ -16,7 +16,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.sdk.v1 import EventGroupMarker, UserMetadata
 
 from .context import Context
-from .effects import TaskDispatch
+from .effects import TaskDispatch, WorkOrder
 from .events import BUFFERED, CLOSES_PENDING, FIELD_OF, KIND_OF
 from .evolve import append, fold
 from .machines import workflow_task
@@ -32,6 +32,7 @@ class Snapshot:
     events: list[HistoryEvent]
     dispatches: list[TaskDispatch]
     withdrawn: list[TaskDispatch]
+    orders: list[WorkOrder]
     next_run: Turn | None
     visibility_changed: bool
 
@@ -46,6 +47,7 @@ class Turn:
     events: list[HistoryEvent] = field(default_factory=list[HistoryEvent])
     dispatches: list[TaskDispatch] = field(default_factory=list[TaskDispatch])
     withdrawn: list[TaskDispatch] = field(default_factory=list[TaskDispatch])
+    orders: list[WorkOrder] = field(default_factory=list[WorkOrder])
     next_run: Turn | None = None
     visibility_changed: bool = False
     keeps_speculative: bool = False
@@ -95,20 +97,22 @@ class Turn:
 
     def snapshot(self) -> Snapshot:
         """What `restore` needs to undo what is done from here on."""
-        lists = (list(self.events), list(self.dispatches), list(self.withdrawn))
+        lists = (list(self.events), list(self.dispatches), list(self.withdrawn), list(self.orders))
         return Snapshot(encode_state(self.state), *lists, self.next_run, self.visibility_changed)
 
     def restore(self, before: Snapshot) -> None:
         """Back to the snapshot: a decision was refused half-way, others on the same turn stand."""
         self.state = decode_state(before.state)
         self.events, self.dispatches, self.withdrawn = before.events, before.dispatches, before.withdrawn
+        self.orders = before.orders
         self.next_run, self.visibility_changed = before.next_run, before.visibility_changed
         self.user_metadata, self.event_group_markers, self.keeps_speculative = None, (), False
 
     def flush(self) -> bool:
         """Give the buffered events their place in the history. True if there were any.
 
-        Outcomes of activities go last, so that a worker sees everything that led to them first (as the server does).
+        Outcomes of activities and children go last, so that a worker sees everything that led to them first (as
+        the server does).
         """
         if not self.state.buffered:
             return False
@@ -121,6 +125,11 @@ class Turn:
             if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
                 scheduled = event.activity_task_started_event_attributes.scheduled_event_id
                 started[scheduled] = event.event_id
+            elif event.event_type == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
+                initiated = event.child_workflow_execution_started_event_attributes.initiated_event_id
+                started[initiated] = event.event_id
+                if initiated in self.state.children:
+                    self.state.children[initiated].started_event_id = event.event_id
         return True
 
     def settle(self, before: bytes) -> None:
@@ -140,6 +149,10 @@ class Turn:
         """A task that was offered by an earlier decision is off: its message is of no use any more."""
         self.withdrawn.append(task)
 
+    def order(self, order: WorkOrder) -> None:
+        """Let the engine do something to another run when the decision is committed."""
+        self.orders.append(order)
+
     def withdraw_workflow_task(self) -> None:
         """The workflow task was handed over within this decision: nobody else needs to hear of it."""
         self.dispatches = [each for each in self.dispatches if each.activity]
@@ -155,5 +168,6 @@ def _link_to_start(event: HistoryEvent, started: dict[int, int]) -> None:
     if event.event_type not in CLOSES_PENDING:
         return
     attributes: Any = getattr(event, FIELD_OF[event.event_type])
-    if attributes.started_event_id == 0 and attributes.scheduled_event_id in started:
-        attributes.started_event_id = started[attributes.scheduled_event_id]
+    begun_by = getattr(attributes, "scheduled_event_id", 0) or getattr(attributes, "initiated_event_id", 0)
+    if attributes.started_event_id == 0 and begun_by in started:
+        attributes.started_event_id = started[begun_by]

@@ -15,7 +15,20 @@ from sqlglot.errors import ParseError, SqlglotError
 from ..contracts.search import All, Any, Compare, Condition, Not, Operator, SearchValue
 from ..errors import RpcError, invalid_argument
 
-_KEYWORDS = frozenset({"WorkflowId", "RunId", "WorkflowType", "TaskQueue", "ExecutionStatus", "BuildIds"})
+_KEYWORDS = frozenset(
+    {
+        "WorkflowId",
+        "RunId",
+        "WorkflowType",
+        "TaskQueue",
+        "ExecutionStatus",
+        "BuildIds",
+        "ParentWorkflowId",
+        "ParentRunId",
+        "RootWorkflowId",
+        "RootRunId",
+    }
+)
 _TIMES = frozenset({"StartTime", "CloseTime", "ExecutionTime"})
 _NUMBERS = frozenset({"HistoryLength", "HistorySizeBytes", "StateTransitionCount", "ExecutionDuration"})
 _COMPARISONS: dict[type[exp.Expr], Operator] = {

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..engine.context import Context, Limits
+from .keys import namespace_id
 
 
 def new_run_id() -> str:
@@ -32,4 +33,4 @@ class Clock:
 
     def context(self, limits: Limits) -> Context:
         """What a decision made now may know."""
-        return Context(self.now(), self.new_id, limits)
+        return Context(self.now(), self.new_id, limits, namespace_id)

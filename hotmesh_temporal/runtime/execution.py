@@ -37,6 +37,9 @@ _CACHED_HISTORY_BYTES = 256 * 1024
 _LOADED_BYTES = 4096
 """About what a run in memory takes beside its own bytes."""
 
+Change = tuple[Turn, Loaded]
+"""A run, and a decision on it."""
+
 _GROUP = 64
 """How many decisions on one run share a commit at most."""
 
@@ -120,6 +123,10 @@ class Executions:
     def context(self) -> Context:
         """What a decision made now may know."""
         return self.clock.context(self.limits)
+
+    def turn(self, loaded: Loaded) -> Turn:
+        """A decision on this run, to be made now."""
+        return Turn(self.context(), decode_state(loaded.data), loaded.origin)
 
     # -- reading ----------------------------------------------------------------------------------------------
 
@@ -243,7 +250,7 @@ class Executions:
             if loaded is None:
                 missing = group[0].missing
                 raise missing() if missing else RuntimeError(f"no such run: {key}")
-            turn = Turn(self.context(), decode_state(loaded.data), loaded.origin)
+            turn = self.turn(loaded)
             if _take_turns(group, turn, loaded.data) and self._has_changes(turn, loaded):
                 try:
                     return await self._commit(turn, loaded, group)
@@ -255,7 +262,7 @@ class Executions:
             loaded, fresh = await self.load(key), True
 
     def _has_changes(self, turn: Turn, loaded: Loaded) -> bool:
-        if turn.events or turn.dispatches or encode_state(turn.state) != loaded.data:
+        if turn.events or turn.dispatches or turn.orders or encode_state(turn.state) != loaded.data:
             return True
         # The run's timer has fired without anything being due: it has to be armed anew.
         return 0 < turn.state.armed_at_ms <= self.clock.now_ms()
@@ -296,6 +303,36 @@ class Executions:
         plan.current.append(CurrentRunWrite(pointer_id(key.namespace, key.workflow_id), expected, key.job_id))
         await plan.commit()
         return [self._committed(each) for each in written][-1]
+
+    async def create_with(
+        self, turn: Turn, expected: str | None, changes: Sequence[Change], acks: Sequence[Ack]
+    ) -> None:
+        """As `create`, and in the same commit change other runs."""
+        key = key_of_state(turn.state)
+        pointer = CurrentRunWrite(pointer_id(key.namespace, key.workflow_id), expected, key.job_id)
+        await asyncio.shield(self._begin(self._commit_all(changes, turn, [pointer], acks)))
+
+    async def change_all(self, changes: Sequence[Change], acks: Sequence[Ack]) -> None:
+        """Commit decisions on several runs, all or none. Raises `RevisionConflict`."""
+        await asyncio.shield(self._begin(self._commit_all(changes, None, [], acks)))
+
+    async def _commit_all(
+        self,
+        changes: Sequence[Change],
+        opened: Turn | None,
+        current: Sequence[CurrentRunWrite],
+        acks: Sequence[Ack],
+    ) -> None:
+        for turn, loaded in changes:
+            turn.settle(loaded.data)
+        plan = CommitPlan(self, [], list(acks))
+        written = [plan.change(turn, loaded) for turn, loaded in changes]
+        if opened is not None:
+            written.append(plan.create(opened))
+        plan.current += current
+        await plan.commit()
+        for each in written:
+            self._committed(each)
 
     async def _commit(self, turn: Turn, loaded: Loaded, group: list[_Waiting]) -> Loaded:
         applied = [each for each in group if each.error is None]

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import NamedTuple
 
 import msgspec
+
+from ..contracts.types import STREAM_GROUP_ENGINE, STREAM_GROUP_WORKER
 
 APP_ID = "temporal"
 """The HotMesh app under which everything of the engine is stored."""
 
 HOTMESH_NAMESPACE = "hmsh"
 """HotMesh's namespace (not to be confused with Temporal's, which are part of the ids below)."""
+
+
+def namespace_id(namespace: str) -> str:
+    """The id of a namespace."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"hotmesh-temporal:{namespace}"))
 
 
 class RunKey(NamedTuple):
@@ -47,15 +55,30 @@ class QueueKey(NamedTuple):
     @property
     def topic(self) -> str:
         """Topic of the stream."""
+        if self == ENGINE_QUEUE:
+            return "e"
         return f"{'a' if self.activity else 'w'}/{self.namespace}/{self.name}"
+
+    @property
+    def group(self) -> str:
+        """Who consumes the stream."""
+        return STREAM_GROUP_ENGINE if self == ENGINE_QUEUE else STREAM_GROUP_WORKER
+
+
+ENGINE_QUEUE = QueueKey("", False, "")
+"""The engine's own work: what runs do to each other."""
 
 
 class TaskMessage(msgspec.Struct, omit_defaults=True):
-    """What a task queue holds: which task of which run, or (``query``) a question to the workers of the queue."""
+    """What a task queue holds: which task of which run, or (``query``) a question to the workers of the queue.
+
+    ``work`` (a value of `Work`) in the engine's own queue: what the run has to do to another one.
+    """
 
     job: str
     event: int = 0
     stamp: int = 0
+    work: str = ""
     query: str = ""
     asker: str = ""
     request: bytes = b""

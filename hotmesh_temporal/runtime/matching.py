@@ -84,6 +84,7 @@ class Matching:
         self._engine_id = engine_id
         self._queues: dict[str, _Queue] = {}
         self._names: dict[QueueKey, str] = {}
+        self._groups: dict[str, str] = {}
         self._sweeper: asyncio.Task[None] | None = None
         self._sweep_now = asyncio.Event()
         self._gone: dict[str, None] = {}
@@ -102,7 +103,7 @@ class Matching:
             poller = queue.waiting.popleft()
             if not poller.done():
                 offer.poller = poller
-                offer.lease = MessageLease(STREAM_GROUP_WORKER, self._engine_id, LEASE_MS)
+                offer.lease = MessageLease(key.group, self._engine_id, LEASE_MS)
                 break
         return offer
 
@@ -214,6 +215,7 @@ class Matching:
         name = self._names.get(key)
         if name is None:
             name = self._names[key] = self._service.mint_key(KeyType.STREAMS, KeyParams(topic=key.topic))
+            self._groups[name] = key.group
         return name
 
     def hinted(self, topic: str) -> None:
@@ -306,7 +308,7 @@ class Matching:
             queue.may_have_more = False
             try:
                 messages = await self._service.consume_messages(
-                    queue.stream, STREAM_GROUP_WORKER, self._engine_id, batch_size=wanted, lease_ms=LEASE_MS
+                    queue.stream, self._groups[queue.stream], self._engine_id, batch_size=wanted, lease_ms=LEASE_MS
                 )
             except ContractError as error:
                 _LOG.debug("task queue %s could not be read, the sweep tries again: %s", queue.stream, error)
@@ -352,7 +354,7 @@ class Matching:
             try:
                 await self._service.release_messages(
                     each.stream,
-                    STREAM_GROUP_WORKER,
+                    self._groups[each.stream],
                     [each.message.message_id],
                     consumer=self._engine_id,
                     attempt=each.message.attempt,

@@ -16,7 +16,7 @@ from ..engine.model import ExecutionState, encode_state
 from ..engine.protos import ceil_ms
 from ..engine.turn import Turn
 from ..errors import unavailable
-from .keys import QueueKey, RunKey, TaskMessage, encode_task, pointer_id
+from .keys import ENGINE_QUEUE, QueueKey, RunKey, TaskMessage, encode_task, pointer_id
 from .loaded import Loaded
 from .matching import Offer
 from .visibility import document
@@ -76,6 +76,9 @@ class CommitPlan:
         )
         for dispatch in turn.dispatches:
             self._offer(job_id, state, dispatch)
+        for order in turn.orders:
+            message = encode_task(TaskMessage(job_id, order.event_id, work=order.work.value))
+            self._offers.append(self._executions.matching.offer(ENGINE_QUEUE, message))
         for withdrawn in turn.withdrawn:
             queue, message = self._message(job_id, state, withdrawn)
             self._withdrawn.append((queue, message))

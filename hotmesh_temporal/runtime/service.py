@@ -13,6 +13,7 @@ from ..contracts.sub import SubService
 from ..engine.context import Limits
 from ..engine.deadlines import fire_due
 from .clock import Clock
+from .engine_tasks import EngineTasks
 from .execution import Executions
 from .hints import Hints
 from .history import Histories
@@ -59,6 +60,8 @@ class Runtime:
             stack.push_async_callback(self.executions.close)
             await self.timers.start()
             stack.push_async_callback(self.timers.close)
+            await self.engine_tasks.start()
+            stack.push_async_callback(self.engine_tasks.close)
             self._open = stack.pop_all()
 
     async def close(self) -> None:
@@ -72,6 +75,7 @@ class Runtime:
         self.timers = Timers(store, self.clock, self._fire)
         self.queries = Queries(stream, self.matching, self.clock, self.engine_id)
         self.histories = Histories(store, self.executions, self.watching)
+        self.engine_tasks = EngineTasks(self.executions, self.histories, self.matching, stream, self.engine_id)
         self.hints = Hints(sub, self.engine_id, self._hinted)
         self.executions.matching, self.executions.timers = self.matching, self.timers
         self.executions.changed = self._changed

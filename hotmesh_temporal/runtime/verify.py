@@ -17,8 +17,9 @@ from ..contracts.backend import Backend
 from ..contracts.commit import RunRecord
 from ..contracts.inspection import CurrentRun
 from ..contracts.types import KeyParams, KeyType
-from .keys import QueueKey, decode_task, pointer_id, run_key
-from .verify_run import Offer, RunCheck, Surroundings
+from ..engine.model import ExecutionState, decode_state
+from .keys import ENGINE_QUEUE, QueueKey, decode_task, pointer_id, run_key
+from .verify_run import Offer, RunCheck, Surroundings, is_left_behind
 
 T = TypeVar("T")
 
@@ -153,7 +154,32 @@ class _Verification:
         check.finish(surroundings, await self._search.get(record.job_id))
         if record.status == 1:
             await self._check_current(record.job_id, check.problems)
+        if check.state is not None:
+            await self._check_children(record.job_id, check.state, surroundings, check.problems)
         return check
+
+    async def _check_children(
+        self, job_id: str, state: ExecutionState, surroundings: Surroundings, problems: list[str]
+    ) -> None:
+        """An open parent hears of each child that ended; a closed one leaves none behind that it should not."""
+        stream = self._stream_of(ENGINE_QUEUE)
+        for child in state.children.values():
+            if not child.run_id or (stream, job_id, child.initiated_event_id, 0) in surroundings.offers:
+                continue
+            record = await self._store.load_current_run(pointer_id(state.namespace, child.workflow_id))
+            last = decode_state(record.state) if record is not None else None
+            if last is not None and last.first_run_id != child.run_id:
+                last = None
+            if state.running and (last is None or not last.running):
+                if not await self._is_on_its_way(child.workflow_id):
+                    problems.append(f"the child {child.workflow_id!r} has ended, but its parent will not hear of it")
+            elif not state.running and last is not None and is_left_behind(child, last):
+                problems.append(f"the child {child.workflow_id!r} goes on against its parent close policy")
+
+    async def _is_on_its_way(self, workflow_id: str) -> bool:
+        """Word of the end of such a workflow lies in the engine's queue, now that it has ended."""
+        stream, now = self._stream_of(ENGINE_QUEUE), await self._surroundings()
+        return any(offer[0] == stream and run_key(offer[1]).workflow_id == workflow_id for offer in now.offers)
 
     async def _check_current(self, job_id: str, problems: list[str]) -> None:
         key = run_key(job_id)

@@ -13,17 +13,17 @@ from typing import Any, cast
 import msgspec
 from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Memo, SearchAttributes
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, ParentClosePolicy
 from temporalio.api.history.v1 import History, HistoryEvent
 
 from ..contracts.commit import EventBatch, RunRecord
 from ..contracts.search import SearchDocument
 from ..engine.deadlines import next_deadline
-from ..engine.events import CLOSES_PENDING, CLOSES_RUN
+from ..engine.events import ANSWERS, CLOSES_PENDING, CLOSES_RUN
 from ..engine.evolve import append, fold
-from ..engine.model import ExecutionState, decode_state
+from ..engine.model import Child, ExecutionState, decode_state
 from ..engine.protos import ceil_ms
-from .keys import QueueKey, RunKey, run_key
+from .keys import ENGINE_QUEUE, QueueKey, RunKey, run_key
 from .visibility import document
 
 BEYOND_HISTORY = frozenset(
@@ -68,11 +68,15 @@ BEYOND_HISTORY_OF_ACTIVITY = frozenset(
 )
 """The same for each pending activity: everything about its attempts."""
 
-WAKES = CLOSES_PENDING | {
-    EventType.EVENT_TYPE_TIMER_FIRED,
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
-}
+WAKES = (
+    CLOSES_PENDING
+    | ANSWERS
+    | {
+        EventType.EVENT_TYPE_TIMER_FIRED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
+    }
+)
 """Events that a worker has to be shown: with one of them after the last answer of a worker, a task must be pending."""
 
 Offer = tuple[str, str, int, int]
@@ -107,6 +111,8 @@ class RunCheck:
         self.events = 0
         self.offers = 0
         self.problems: list[str] = []
+        self.state: ExecutionState | None = None
+        """The stored state, once `finish` could read it."""
 
     def feed(self, batch: EventBatch) -> None:
         """Take the next batch."""
@@ -165,12 +171,14 @@ class RunCheck:
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
             self._say(f"the state cannot be read: {error}")
             return self.problems
+        self.state = state
         job_id = self._record.job_id
         self.problems += _check_identity(self._record, self._key, state)
         self.problems += self._check_end(state)
         if self._foldable:
             self.problems += _check_fold(self._rebuilt, state)
         self.problems += self._check_offers(state, surroundings)
+        self.problems += self._check_orders(state, surroundings)
         self.problems += _check_task(state)
         self.problems += self._check_unseen(state)
         self.problems += _check_timer(state, surroundings.timers.get(job_id, 0))
@@ -193,6 +201,15 @@ class RunCheck:
                 self.offers += 1
             else:
                 yield f"{what} waits for a worker, but there is no message for it in the task queue {queue.name!r}"
+
+    def _check_orders(self, state: ExecutionState, surroundings: Surroundings) -> Iterator[str]:
+        """What the run wants of others and has no answer to yet lies in the engine's queue."""
+        stream = surroundings.stream_of(ENGINE_QUEUE)
+        for event_id, what in _due_orders(state):
+            if (stream, self._record.job_id, event_id, 0) in surroundings.offers:
+                self.offers += 1
+            else:
+                yield f"{what} (event {event_id}) waits for the engine, but there is no message for it"
 
     def _check_unseen(self, state: ExecutionState) -> Iterator[str]:
         waits = state.task is not None or state.waits_for_first_task
@@ -300,6 +317,26 @@ def _due_offers(state: ExecutionState) -> Iterator[tuple[QueueKey, int, int, str
         if not each.started and not each.retry_at:
             what = f"activity {each.activity_id!r} (event {each.scheduled_event_id}, attempt {each.attempt})"
             yield QueueKey(state.namespace, True, each.queue), each.scheduled_event_id, each.stamp, what
+
+
+def is_left_behind(child: Child, last: ExecutionState) -> bool:
+    """``last``, the child's current run, should have been ended or asked to when its parent was closed."""
+    if not last.running or child.policy == ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON:
+        return False
+    return child.policy == ParentClosePolicy.PARENT_CLOSE_POLICY_TERMINATE or not last.cancel_requested
+
+
+def _due_orders(state: ExecutionState) -> Iterator[tuple[int, str]]:
+    """Event and name of everything that the engine has yet to do for an open run."""
+    if not state.running:
+        return
+    for child in state.children.values():
+        if not child.run_id:
+            yield child.initiated_event_id, f"the start of the child {child.workflow_id!r}"
+    for sent in state.signals.values():
+        yield sent.initiated_event_id, f"a signal to {sent.workflow_id!r}"
+    for sent in state.cancels.values():
+        yield sent.initiated_event_id, f"a request to cancel {sent.workflow_id!r}"
 
 
 def _check_timer(state: ExecutionState, fires_at: int) -> Iterator[str]:

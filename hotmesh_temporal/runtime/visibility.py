@@ -24,6 +24,10 @@ def document(job_id: str, state: ExecutionState) -> SearchDocument:
         "StartTime": state.started_at // 1000,
         "ExecutionTime": state.execution_at // 1000,
     }
+    root = root_of(state)
+    fields["RootWorkflowId"], fields["RootRunId"] = root.workflow_id, root.run_id
+    if state.parent_run_id:
+        fields["ParentWorkflowId"], fields["ParentRunId"] = state.parent_workflow_id, state.parent_run_id
     if not state.running:
         fields["CloseTime"] = state.closed_at // 1000
         fields["ExecutionDuration"] = state.closed_at - state.execution_at
@@ -40,6 +44,20 @@ def document(job_id: str, state: ExecutionState) -> SearchDocument:
     return SearchDocument(job_id, state.namespace, fields, _entry(state).SerializeToString())
 
 
+def root_of(state: ExecutionState) -> WorkflowExecution:
+    """The run at the top of the family; of one without a parent the first of its chain."""
+    if state.root_run_id:
+        return WorkflowExecution(workflow_id=state.root_workflow_id, run_id=state.root_run_id)
+    return WorkflowExecution(workflow_id=state.workflow_id, run_id=state.first_run_id)
+
+
+def parent_of(state: ExecutionState) -> WorkflowExecution | None:
+    """The run that started this one as its child."""
+    if not state.parent_run_id:
+        return None
+    return WorkflowExecution(workflow_id=state.parent_workflow_id, run_id=state.parent_run_id)
+
+
 def _entry(state: ExecutionState) -> WorkflowExecutionInfo:
     info = WorkflowExecutionInfo(
         execution=WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id),
@@ -50,7 +68,8 @@ def _entry(state: ExecutionState) -> WorkflowExecutionInfo:
         task_queue=state.task_queue,
         memo=Memo.FromString(state.memo),
         search_attributes=search_attributes_of(state),
-        root_execution=WorkflowExecution(workflow_id=state.workflow_id, run_id=state.first_run_id),
+        root_execution=root_of(state),
+        parent_execution=parent_of(state),
     )
     if not state.running:
         info.close_time.CopyFrom(timestamp(state.closed_at))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from temporalio.api.command.v1 import Command
-from temporalio.api.common.v1 import ActivityType, Payload, RetryPolicy, WorkflowType
+from temporalio.api.common.v1 import ActivityType, Payload, RetryPolicy, WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import CommandType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -129,3 +129,21 @@ def search_attributes(values: Mapping[str, bytes]) -> Command:
     for key, value in values.items():
         fields[key].CopyFrom(Payload(metadata={"encoding": b"json/plain", "type": b"Keyword"}, data=value))
     return command
+
+
+def child(workflow_id: str = "child") -> Command:
+    """StartChildWorkflowExecution."""
+    return _command(
+        "start_child_workflow_execution", workflow_id=workflow_id, workflow_type=WorkflowType(name="Workflow")
+    )
+
+
+def signal_other(workflow_id: str = "other") -> Command:
+    """SignalExternalWorkflowExecution."""
+    target = WorkflowExecution(workflow_id=workflow_id)
+    return _command("signal_external_workflow_execution", execution=target, signal_name="signal")
+
+
+def cancel_other(workflow_id: str = "other") -> Command:
+    """RequestCancelExternalWorkflowExecution."""
+    return _command("request_cancel_external_workflow_execution", workflow_id=workflow_id)

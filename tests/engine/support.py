@@ -26,7 +26,15 @@ from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedReques
 from hotmesh_temporal.engine import deadlines, tasks
 from hotmesh_temporal.engine.context import SECOND, Context, Limits
 from hotmesh_temporal.engine.effects import TaskDispatch
-from hotmesh_temporal.engine.machines import activity, update, workflow, workflow_task
+from hotmesh_temporal.engine.machines import (
+    activity,
+    child_workflow,
+    external_cancel,
+    external_signal,
+    update,
+    workflow,
+    workflow_task,
+)
 from hotmesh_temporal.engine.machines.activity import Answerer
 from hotmesh_temporal.engine.model import Activity, ExecutionState, decode_state, encode_state
 from hotmesh_temporal.engine.opening import Opening, begin, expiration, open_run
@@ -78,6 +86,8 @@ class Step:
     events: list[str] = field(default_factory=list[str])
     offers: list[str] = field(default_factory=list[str])
     buffered: int = 0
+    orders: list[str] = field(default_factory=list[str])
+    """``start 5``: the engine has to start the child of event 5."""
 
 
 class Run:
@@ -138,7 +148,10 @@ class Run:
         if turn.next_run is not None:
             self.next_run = Run.of(turn.next_run, self.now, self.limits)
         return Step(
-            [title(each) for each in turn.events], [offer(each) for each in turn.dispatches], len(self.state.buffered)
+            [title(each) for each in turn.events],
+            [offer(each) for each in turn.dispatches],
+            len(self.state.buffered),
+            [f"{each.work.value} {each.event_id}" for each in turn.orders],
         )
 
     # -- time ---------------------------------------------------------------------------------------------------
@@ -251,6 +264,34 @@ class Run:
                 workflow_task.schedule(turn)
 
         return self.step(decide)
+
+    # -- other runs ---------------------------------------------------------------------------------------------
+
+    def child_starts(self, initiated_id: int) -> Step:
+        """The engine has started a child."""
+        return self.step(lambda turn: child_workflow.start(turn, turn.state.children[initiated_id], "child-run"))
+
+    def child_does_not_start(self, initiated_id: int) -> Step:
+        """The child's id is in use."""
+        return self.step(lambda turn: child_workflow.fail_to_start(turn, turn.state.children[initiated_id], 1))
+
+    def child_ends(self, initiated_id: int) -> Step:
+        """The child has completed."""
+        closing = HistoryEvent(event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED)
+        closing.workflow_execution_completed_event_attributes.SetInParent()
+        return self.step(lambda turn: child_workflow.end(turn, turn.state.children[initiated_id], "child-run", closing))
+
+    def signal_is_answered(self, initiated_id: int, *, well: bool) -> Step:
+        """The other workflow has the signal, or there is none."""
+        if well:
+            return self.step(lambda turn: external_signal.arrive(turn, turn.state.signals[initiated_id]))
+        return self.step(lambda turn: external_signal.fail(turn, turn.state.signals[initiated_id], 1))
+
+    def cancel_is_answered(self, initiated_id: int, *, well: bool) -> Step:
+        """The other workflow was asked, or there is none."""
+        if well:
+            return self.step(lambda turn: external_cancel.arrive(turn, turn.state.cancels[initiated_id]))
+        return self.step(lambda turn: external_cancel.fail(turn, turn.state.cancels[initiated_id], 1))
 
     # -- from outside -------------------------------------------------------------------------------------------
 

@@ -71,6 +71,13 @@ WAKING = {
     "activity_task_failed_event_attributes",
     "activity_task_timed_out_event_attributes",
     "activity_task_canceled_event_attributes",
+    "child_workflow_execution_started_event_attributes",
+    "child_workflow_execution_completed_event_attributes",
+    "start_child_workflow_execution_failed_event_attributes",
+    "external_workflow_execution_signaled_event_attributes",
+    "signal_external_workflow_execution_failed_event_attributes",
+    "external_workflow_execution_cancel_requested_event_attributes",
+    "request_cancel_external_workflow_execution_failed_event_attributes",
 }
 
 
@@ -121,6 +128,9 @@ ordinary = st.one_of(
     *[activities] * 4,
     st.builds(commands.timer, ids, times),
     st.builds(commands.marker),
+    st.builds(commands.child, ids),
+    st.builds(commands.signal_other, ids),
+    st.builds(commands.cancel_other, ids),
     st.builds(commands.memo, st.dictionaries(ids, st.sampled_from([b"1", b"2", b""]), min_size=1)),
     st.builds(commands.search_attributes, st.dictionaries(st.just("BatcherUser"), st.just(b'"x"'), min_size=1)),
 )
@@ -241,6 +251,27 @@ class Life(RuleBasedStateMachine):
             self.run.heartbeat(activity_id)
         elif self.run.activity(activity_id).cancel_requested:
             self.run.cancel_activity(activity_id)
+
+    # -- other workflows
+
+    @precondition(lambda self: self.run.state.running and self.run.state.children)
+    @rule(data=st.data(), well=st.sampled_from([True, True, False]))
+    def hear_of_child(self, data: st.DataObject, well: bool) -> None:
+        child = data.draw(st.sampled_from(list(self.run.state.children.values())))
+        if child.run_id:
+            self.run.child_ends(child.initiated_event_id)
+        elif well:
+            self.run.child_starts(child.initiated_event_id)
+        else:
+            self.run.child_does_not_start(child.initiated_event_id)
+
+    @precondition(lambda self: self.run.state.running and (self.run.state.signals or self.run.state.cancels))
+    @rule(well=st.booleans())
+    def hear_of_others(self, well: bool) -> None:
+        for initiated_id in list(self.run.state.signals)[:1]:
+            self.run.signal_is_answered(initiated_id, well=well)
+        for initiated_id in list(self.run.state.cancels)[:1]:
+            self.run.cancel_is_answered(initiated_id, well=well)
 
     # -- time, and others
 

@@ -81,6 +81,7 @@ class Crowd:
     @workflow.init
     def __init__(self, task: Task) -> None:
         self._task = task
+        self._heard: list[int] = []
 
     @workflow.run
     async def run(self, task: Task) -> Outcome:
@@ -98,9 +99,22 @@ class Crowd:
     def add(self, number: int) -> None:
         self._task.got.append(number)
 
+    @workflow.signal
+    def hear(self, value: int) -> None:
+        self._heard.append(value)
+
+    async def _ask_child(self, value: int) -> int:
+        """A child gives the result and, beside it, the value by a signal: exactly one."""
+        result = await workflow.execute_child_workflow(
+            Doubles.run, args=[value, workflow.info().workflow_id], id=f"{workflow.info().workflow_id}-{value}"
+        )
+        await workflow.wait_condition(lambda: value in self._heard)
+        await asyncio.sleep(0.1)  # one signal too many would come now
+        return result + self._heard.count(value) - 1
+
     async def _take(self, value: int, kind: int) -> int:
         if kind == 0:
-            return await _execute(double, value)
+            return await self._ask_child(value)
         if kind == 1:
             return await _execute(flaky, value)
         if kind == 2:
@@ -110,6 +124,16 @@ class Crowd:
             one, other, _ = await asyncio.gather(_execute(double, value), _execute(flaky, 1), asyncio.sleep(0.1))
             return one + other - 2
         return await _execute(slow, value)
+
+
+@workflow.defn
+class Doubles:
+    """A child of a crowd's workflow."""
+
+    @workflow.run
+    async def run(self, value: int, asker: str) -> int:
+        await workflow.get_external_workflow_handle(asker).signal(Crowd.hear, value)
+        return await _execute(double, value)
 
 
 async def _execute(function: Callable[[int], Awaitable[int]], value: int) -> int:

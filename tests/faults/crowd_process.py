@@ -22,7 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from hotmesh_temporal.client import Client
 from hotmesh_temporal.worker import UnsandboxedWorkflowRunner, Worker
-from tests.faults.crowd import ACTIVITIES, QUEUE, SIGNALS, Crowd, Task, continues, workflow_id
+from tests.faults.crowd import ACTIVITIES, QUEUE, SIGNALS, Crowd, Doubles, Task, continues, workflow_id
 
 _MAY_PASS = {
     RPCStatusCode.UNAVAILABLE,
@@ -74,7 +74,7 @@ async def _work(connection: str) -> None:
     worker = Worker(
         client,
         task_queue=QUEUE,
-        workflows=[Crowd],
+        workflows=[Crowd, Doubles],
         activities=ACTIVITIES,
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_concurrent_workflow_tasks=20,

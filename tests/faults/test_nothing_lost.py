@@ -21,7 +21,6 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
-from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 from temporalio.converter import default as default_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
@@ -29,7 +28,7 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from hotmesh_temporal.client import Client
 from hotmesh_temporal.connection import resolve
 from hotmesh_temporal.contracts.errors import ContractError
-from hotmesh_temporal.contracts.search import Compare, Operator, SearchService
+from hotmesh_temporal.contracts.search import All, Compare, Condition, Operator, SearchService
 from hotmesh_temporal.runtime.keys import APP_ID, HOTMESH_NAMESPACE
 from tests.faults.crowd import SIGNALS, Crowd, Outcome, continues, expected_results, workflow_id
 from tests.faults.crowd_process import run_client, run_worker
@@ -161,10 +160,16 @@ async def open_search(connection: str) -> AsyncGenerator[SearchService, None]:
         await backend.close()
 
 
+def _of_the_crowd(status: str) -> Condition:
+    """The crowd's workflows of this status; their children do not count."""
+    conditions = (Compare("WorkflowType", Operator.EQ, "Crowd"), Compare("ExecutionStatus", Operator.EQ, status))
+    return All(conditions)
+
+
 async def completed(search: SearchService) -> int:
     """How many workflows are completed; 0 while the database cannot say."""
     try:
-        counts = await search.count("default", Compare("ExecutionStatus", Operator.EQ, "Completed"))
+        counts = await search.count("default", _of_the_crowd("Completed"))
     except ContractError:
         return 0
     return counts.get(None, 0)
@@ -172,7 +177,7 @@ async def completed(search: SearchService) -> int:
 
 async def not_completed(search: SearchService) -> list[str]:
     """Ids of the others."""
-    page = await search.query("default", Compare("ExecutionStatus", Operator.EQ, "Running"))
+    page = await search.query("default", _of_the_crowd("Running"))
     return [str(document.fields["WorkflowId"]) for document in page.documents]
 
 
@@ -189,7 +194,7 @@ async def chaos(plan: Plan, crew: Crew, search: SearchService) -> None:
         done = await completed(search)
         if done >= COUNT * CHAOS_PART:
             break
-        if client_kills < CLIENT_KILLS and done >= COUNT * (client_kills + 1) / 5:
+        if client_kills < CLIENT_KILLS and done >= COUNT * (client_kills + 1) / 10:
             client_kills += crew.kill_client()
         if plan.restart is not None and restarts < plan.restarts and done >= COUNT * (restarts + 1) / 4:
             restarts += 1
@@ -253,7 +258,7 @@ async def signals_of(history: WorkflowHistory) -> Sequence[int]:
     """The numbers of the signals in a history."""
     found: list[int] = []
     for event in history.events:
-        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+        if event.workflow_execution_signaled_event_attributes.signal_name == "add":
             payloads = event.workflow_execution_signaled_event_attributes.input.payloads
             found += await default_converter().decode(payloads, [int])
     return found

@@ -20,7 +20,15 @@ from temporalio.api.history.v1 import History, HistoryEvent
 from hotmesh_temporal import activity, workflow
 from hotmesh_temporal.cli.main import main
 from hotmesh_temporal.client import Client
-from hotmesh_temporal.engine.model import Activity, ExecutionState, WorkflowTask, decode_state, encode_state
+from hotmesh_temporal.engine.model import (
+    Activity,
+    Child,
+    ExecutionState,
+    External,
+    WorkflowTask,
+    decode_state,
+    encode_state,
+)
 from hotmesh_temporal.runtime import verify_run
 from hotmesh_temporal.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -229,6 +237,30 @@ def the_origin_is_another(db: Damaged) -> None:
 def events_follow_the_end(db: Damaged) -> None:
     with db.batch("done", -1) as history:
         history.events.add().CopyFrom(history.events[-1])
+
+
+@damage("a signal to 'other' (event 5) waits for the engine, but there is no message for it")
+def a_signal_is_lost(db: Damaged) -> None:
+    with db.state("sleeps") as state:
+        state.signals[5] = External(5, "other")
+
+
+@damage("the start of the child 'child' (event 5) waits for the engine, but there is no message for it")
+def the_start_of_a_child_is_lost(db: Damaged) -> None:
+    with db.state("sleeps") as state:
+        state.children[5] = Child(5, "child", "Waits", 1)
+
+
+@damage("the child 'done' has ended, but its parent will not hear of it")
+def the_end_of_a_child_is_lost(db: Damaged) -> None:
+    with db.state("done") as child, db.state("sleeps") as state:
+        state.children[5] = Child(5, "done", "Waits", 1, run_id=child.first_run_id)
+
+
+@damage("the child 'sleeps' goes on against its parent close policy")
+def a_child_is_left_behind(db: Damaged) -> None:
+    with db.state("sleeps") as child, db.state("done") as state:
+        state.children[5] = Child(5, "sleeps", "Waits", 1, run_id=child.first_run_id)
 
 
 @damage("the run is closed, but no event closes it")

@@ -121,7 +121,7 @@ def test_a_part_is_looked_into() -> None:
 
 def test_commands_are_not_refused_with_their_request() -> None:
     request = RespondWorkflowTaskCompletedRequest(commands=[Command()])
-    request.commands[0].start_child_workflow_execution_command_attributes.SetInParent()
+    request.commands[0].schedule_nexus_operation_command_attributes.SetInParent()
     assert refusal(request) is None
     assert refusal(request.commands[0]) is not None
 
@@ -143,8 +143,8 @@ async def test_the_service_refuses_a_request() -> None:
 async def test_the_service_fails_the_task_of_a_command_that_it_refuses() -> None:
     client = await Client.connect(connection="sqlite://:memory:")
     try:
-        async with Worker(client, task_queue="x", workflows=[Parent], workflow_runner=UnsandboxedWorkflowRunner()):
-            handle = await client.start_workflow(Parent.run, id="w", task_queue="x")
+        async with Worker(client, task_queue="x", workflows=[Asks], workflow_runner=UnsandboxedWorkflowRunner()):
+            handle = await client.start_workflow(Asks.run, id="w", task_queue="x")
             await asyncio.wait_for(failed_task(handle), 20)
             await handle.terminate()
     finally:
@@ -152,22 +152,23 @@ async def test_the_service_fails_the_task_of_a_command_that_it_refuses() -> None
 
 
 @workflow.defn
-class Parent:
+class Asks:
     """Does what is not there yet."""
 
     @workflow.run
     async def run(self) -> None:
-        """Start a child."""
-        await workflow.execute_child_workflow("Child", id="child")
+        """Start a Nexus operation."""
+        client = workflow.create_nexus_client(service="service", endpoint="endpoint")
+        await client.execute_operation("operation", None)
 
 
-async def failed_task(handle: WorkflowHandle[Parent, None]) -> None:
+async def failed_task(handle: WorkflowHandle[Asks, None]) -> None:
     """Until a workflow task has failed for the right reason."""
     while True:
         for event in (await handle.fetch_history()).events:
             text = event.workflow_task_failed_event_attributes.failure.message
             if text:
-                assert "start_child_workflow_execution_command_attributes is not supported" in text
+                assert "schedule_nexus_operation_command_attributes is not supported" in text
                 return
         await asyncio.sleep(0.05)
 

@@ -8,7 +8,7 @@ from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType, WorkflowTaskFailedCause
 
 from ...errors import TaskFailed, invalid_argument
-from . import activities, closes, markers, messages, properties, timers
+from . import activities, children, closes, externals, markers, messages, properties, timers
 from .scope import CommandScope
 
 Handler = Callable[[CommandScope, Command], None]
@@ -20,6 +20,8 @@ HANDLERS: dict[int, Handler] = {
     **markers.HANDLERS,
     **properties.HANDLERS,
     **messages.HANDLERS,
+    **children.HANDLERS,
+    **externals.HANDLERS,
 }
 
 
@@ -72,4 +74,6 @@ _CAUSES = {
     "CONTINUE_AS_NEW_WORKFLOW_EXECUTION": "BAD_CONTINUE_AS_NEW_ATTRIBUTES",
     "PROTOCOL_MESSAGE": "BAD_UPDATE_WORKFLOW_EXECUTION_MESSAGE",
     "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES": "BAD_SEARCH_ATTRIBUTES",
+    "START_CHILD_WORKFLOW_EXECUTION": "BAD_START_CHILD_EXECUTION_ATTRIBUTES",
+    "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION": "BAD_SIGNAL_WORKFLOW_EXECUTION_ATTRIBUTES",
 }

@@ -146,7 +146,7 @@ def _closed_unseen(turn: Turn, scheduled_id: int) -> bool:
         event = HistoryEvent.FromString(data)
         if event.event_type not in CLOSES_PENDING or event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
             continue
-        if getattr(event, FIELD_OF[event.event_type]).scheduled_event_id == scheduled_id:
+        if getattr(getattr(event, FIELD_OF[event.event_type]), "scheduled_event_id", 0) == scheduled_id:
             return True
     return False
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, MutableMapping, Sequence
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
-from temporalio.api.common.v1 import Header, Link, Memo, Payload, Payloads, SearchAttributes
-from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
+from temporalio.api.common.v1 import Header, Link, Memo, Payload, Payloads, SearchAttributes, WorkflowExecution
+from temporalio.api.enums.v1 import EventType, ParentClosePolicy, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import (
     HistoryEvent,
     WorkflowExecutionCancelRequestedEventAttributes,
@@ -22,6 +22,7 @@ from temporalio.api.history.v1 import (
 )
 
 from .. import model
+from ..effects import Work, WorkOrder
 from ..model import ExecutionState
 from ..protos import moment, nanos
 from . import workflow_task
@@ -44,19 +45,35 @@ def signal(
     request_id: str = "",
     links: Sequence[Link] = (),
     schedule_task: bool = True,
+    sender: WorkflowExecution | None = None,
 ) -> None:
     """Deliver a signal and, unless told otherwise, wake the workflow (not one that waits for its first task)."""
     attributes = WorkflowExecutionSignaledEventAttributes(
-        signal_name=name, input=payloads, identity=identity, header=header, request_id=request_id
+        signal_name=name,
+        input=payloads,
+        identity=identity,
+        header=header,
+        request_id=request_id,
+        external_workflow_execution=sender,
     )
     turn.record(attributes, adjust=lambda event: event.links.extend(links))
     if schedule_task and not turn.state.waits_for_first_task:
         workflow_task.schedule(turn)
 
 
-def request_cancel(turn: Turn, reason: str, identity: str, links: Sequence[Link] = ()) -> None:
+def request_cancel(
+    turn: Turn,
+    reason: str,
+    identity: str,
+    links: Sequence[Link] = (),
+    *,
+    sender: WorkflowExecution | None = None,
+    initiated_id: int = 0,
+) -> None:
     """Ask the workflow to cancel itself; this does not wait for a start delay to pass."""
-    attributes = WorkflowExecutionCancelRequestedEventAttributes(cause=reason, identity=identity)
+    attributes = WorkflowExecutionCancelRequestedEventAttributes(
+        cause=reason, identity=identity, external_workflow_execution=sender, external_initiated_event_id=initiated_id
+    )
     turn.record(attributes, adjust=lambda event: event.links.extend(links))
     workflow_task.schedule(turn)
 
@@ -70,11 +87,24 @@ def terminate(turn: Turn, reason: str, details: Payloads | None, identity: str, 
 
 
 def close(turn: Turn, attributes: Message, links: Sequence[Link] = ()) -> None:
-    """Write the closing event; whatever is pending is dropped with the run."""
-    turn.record(attributes, adjust=lambda event: event.links.extend(links))
+    """Write the closing event; whatever is pending is dropped with the run. Children and the parent get to know."""
+    event = turn.record(attributes, adjust=lambda event: event.links.extend(links))
     turn.visibility_changed = True
     turn.dispatches.clear()
     turn.state.asked_updates = {}
+    turn.orders.clear()
+    for each in turn.state.children.values():
+        if each.run_id and each.policy != ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON:
+            turn.order(WorkOrder(Work.CLOSE_CHILD, each.initiated_event_id))
+    if turn.state.parent_run_id and not turn.state.new_run_id:
+        turn.order(WorkOrder(Work.TELL_PARENT, event.event_id))
+
+
+def make_room(turn: Turn, new_run_id: str) -> None:
+    """End the run because another one starts under its workflow id."""
+    text = f"terminated by new runID: {new_run_id}".encode()
+    details = Payloads(payloads=[Payload(metadata={"encoding": b"json/plain"}, data=b'"' + text + b'"')])
+    terminate(turn, "TerminateIfRunning WorkflowIdReusePolicy", details, SERVER)
 
 
 def _started(state: ExecutionState, event: HistoryEvent) -> None:
@@ -92,6 +122,10 @@ def _started(state: ExecutionState, event: HistoryEvent) -> None:
     state.run_expires_at = at + wait + state.run_timeout if state.run_timeout else 0
     state.execution_expires_at = moment(attributes.workflow_execution_expiration_time)
     state.attempt = attributes.attempt
+    parent, root = attributes.parent_workflow_execution, attributes.root_workflow_execution
+    state.parent_workflow_id, state.parent_run_id = parent.workflow_id, parent.run_id
+    state.parent_initiated_id = attributes.parent_initiated_event_id
+    state.root_workflow_id, state.root_run_id = root.workflow_id, root.run_id
     state.memo = attributes.memo.SerializeToString()
     state.search_attributes = attributes.search_attributes.SerializeToString()
 

@@ -13,7 +13,10 @@ from temporalio.api.command.v1 import (
     ProtocolMessageCommandAttributes,
     RecordMarkerCommandAttributes,
     RequestCancelActivityTaskCommandAttributes,
+    RequestCancelExternalWorkflowExecutionCommandAttributes,
     ScheduleActivityTaskCommandAttributes,
+    SignalExternalWorkflowExecutionCommandAttributes,
+    StartChildWorkflowExecutionCommandAttributes,
     StartTimerCommandAttributes,
     UpsertWorkflowSearchAttributesCommandAttributes,
 )
@@ -33,11 +36,11 @@ ROWS = (
             "continue_as_new_workflow_execution_command_attributes", "record_marker_command_attributes",
             "upsert_workflow_search_attributes_command_attributes", "modify_workflow_properties_command_attributes",
             "protocol_message_command_attributes", "event_group_markers",
+            "start_child_workflow_execution_command_attributes",
+            "request_cancel_external_workflow_execution_command_attributes",
+            "signal_external_workflow_execution_command_attributes",
         },
         refused={
-            "start_child_workflow_execution_command_attributes": _NOT_THERE,
-            "request_cancel_external_workflow_execution_command_attributes": _NOT_THERE,
-            "signal_external_workflow_execution_command_attributes": _NOT_THERE,
             "schedule_nexus_operation_command_attributes": _NOT_THERE,
             "request_cancel_nexus_operation_command_attributes": _NOT_THERE,
         },
@@ -71,4 +74,22 @@ ROWS = (
     Rows(ProtocolMessageCommandAttributes, honoured={"message_id"}),
     Rows(UpsertWorkflowSearchAttributesCommandAttributes, honoured={"search_attributes"}),
     Rows(ModifyWorkflowPropertiesCommandAttributes, honoured={"upserted_memo"}),
+    Rows(
+        StartChildWorkflowExecutionCommandAttributes,
+        honoured={
+            "namespace", "workflow_id", "workflow_type", "task_queue", "input", "workflow_execution_timeout",
+            "workflow_run_timeout", "workflow_task_timeout", "parent_close_policy", "control",
+            "workflow_id_reuse_policy", "retry_policy", "cron_schedule", "header", "memo", "search_attributes",
+        },
+        refused={"versioning_override": "worker versioning is not there yet"},
+        no_effect={"inherit_build_id": UNVERSIONED, "priority": PRIORITY},
+    ),
+    Rows(
+        SignalExternalWorkflowExecutionCommandAttributes,
+        honoured={"namespace", "execution", "signal_name", "input", "control", "child_workflow_only", "header"},
+    ),
+    Rows(
+        RequestCancelExternalWorkflowExecutionCommandAttributes,
+        honoured={"namespace", "workflow_id", "run_id", "control", "child_workflow_only", "reason"},
+    ),
 )  # fmt: skip

@@ -19,6 +19,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflow.v1 import (
     PendingActivityInfo,
+    PendingChildExecutionInfo,
     PendingWorkflowTaskInfo,
     RequestIdInfo,
     ResetPoints,
@@ -31,11 +32,12 @@ from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionResponse,
 )
 
-from ...engine.model import Activity, ExecutionState, WorkflowTask
+from ...engine.model import Activity, Child, ExecutionState, WorkflowTask
 from ...engine.protos import duration, timestamp
 from ...runtime.loaded import Loaded
 from ...runtime.search_values import search_attributes_of
 from ...runtime.service import Runtime
+from ...runtime.visibility import parent_of, root_of
 from .. import validate
 from .lookup import find
 
@@ -60,6 +62,7 @@ async def describe_workflow_execution(
         workflow_execution_info=_info(state, loaded.origin),
         workflow_extended_info=_extended(state),
         pending_activities=[await _activity(runtime, loaded, each) for each in state.activities.values()],
+        pending_children=[_child(each) for each in state.children.values()],
     )
     if state.task is not None:
         response.pending_workflow_task.CopyFrom(_task(state.task))
@@ -73,7 +76,7 @@ def _config(state: ExecutionState, origin: HistoryEvent) -> WorkflowExecutionCon
     )
     if state.execution_timeout:
         config.workflow_execution_timeout.CopyFrom(duration(state.execution_timeout))
-    if state.run_timeout:
+    if attributes.HasField("workflow_run_timeout"):
         config.workflow_run_timeout.CopyFrom(duration(state.run_timeout))
     if origin.HasField("user_metadata"):
         config.user_metadata.CopyFrom(origin.user_metadata)
@@ -95,8 +98,12 @@ def _info(state: ExecutionState, origin: HistoryEvent) -> WorkflowExecutionInfo:
         task_queue=state.task_queue,
         state_transition_count=state.transitions,
         history_size_bytes=state.history_size,
-        root_execution=WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id),
+        root_execution=root_of(state)
+        if state.root_run_id
+        else WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id),
         first_run_id=state.first_run_id,
+        parent_execution=parent_of(state),
+        parent_namespace_id=attributes.parent_workflow_namespace_id,
     )
     if state.worker_version:
         info.most_recent_worker_version_stamp.CopyFrom(WorkerVersionStamp.FromString(state.worker_version))
@@ -172,6 +179,16 @@ async def _activity(runtime: Runtime, loaded: Loaded, activity: Activity) -> Pen
     if activity.last_failure:
         info.last_failure.CopyFrom(Failure.FromString(activity.last_failure))
     return info
+
+
+def _child(child: Child) -> PendingChildExecutionInfo:
+    return PendingChildExecutionInfo(
+        workflow_id=child.workflow_id,
+        run_id=child.run_id,
+        workflow_type_name=child.workflow_type,
+        initiated_id=child.initiated_event_id,
+        parent_close_policy=child.policy,  # type: ignore[arg-type]  # enum values are ints
+    )
 
 
 def _set_times(info: PendingActivityInfo, activity: Activity) -> None:

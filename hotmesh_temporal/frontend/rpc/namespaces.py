@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 from google.protobuf.duration_pb2 import Duration
@@ -17,6 +16,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from ...errors import invalid_argument, namespace_not_found
+from ...runtime.keys import namespace_id
 from ...runtime.service import Runtime
 from .. import validate
 
@@ -27,7 +27,7 @@ _ANSWER_LIMIT = "workflow_task_completion_size_limit_error"
 """A field that the oldest supported SDK does not know."""
 
 _RETENTION_SECONDS = 24 * 3600
-_DEFAULT_ID = str(uuid.uuid5(uuid.NAMESPACE_URL, "hotmesh-temporal:default"))
+_DEFAULT_ID = namespace_id("default")
 
 
 async def describe_namespace(

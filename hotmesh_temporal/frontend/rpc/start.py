@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from temporalio.api.common.v1 import Link, Payload, Payloads, WorkerVersionStamp
+from temporalio.api.common.v1 import Link, WorkerVersionStamp
 from temporalio.api.enums.v1 import (
     ContinueAsNewInitiator,
     EventType,
@@ -306,9 +306,7 @@ def conflict_policy(request: StartRequest) -> int:
 
 def _terminated(runtime: Runtime, current: Loaded, successor: Turn) -> Turn:
     turn = Turn(runtime.executions.context(), decode_state(current.data), current.origin)
-    text = f"terminated by new runID: {successor.state.run_id}".encode()
-    details = Payloads(payloads=[Payload(metadata={"encoding": b"json/plain"}, data=b'"' + text + b'"')])
-    workflow.terminate(turn, "TerminateIfRunning WorkflowIdReusePolicy", details, workflow.SERVER)
+    workflow.make_room(turn, successor.state.run_id)
     return turn
 
 
