@@ -131,11 +131,12 @@ async def scenario_external_answer_is_buffered(env: Env) -> None:
     target, _, _ = await _target(env)
     worker = RawWorker(env)
     await env.start_raw(env.id("sender"))
-    await worker.run_task(signal(target), force_create_new_workflow_task=True)
-    task = await worker.poll()
+    # The next task is in flight from the same moment on, so that the answer cannot come before it.
+    options = {"force_create_new_workflow_task": True, "return_new_workflow_task": True}
+    answered = await worker.complete(await worker.poll(), signal(target), **options)
     await env.wait_event(target, "WORKFLOW_EXECUTION_SIGNALED")
     await asyncio.sleep(0.5)
-    await worker.complete(task)
+    await worker.complete(answered.workflow_task)
     await env.wait_event(env.id("sender"), SIGNALED)
     events = (await env.fetch_history(env.id("sender"))).events
     env.record("answers", [event for event in events if event.HasField(ANSWER)])
