@@ -177,8 +177,11 @@ async def completed(search: SearchService) -> int:
 
 async def not_completed(search: SearchService) -> list[str]:
     """Ids of the others."""
-    page = await search.query("default", _of_the_crowd("Running"))
-    return [str(document.fields["WorkflowId"]) for document in page.documents]
+    found: list[str] = []
+    for status in ("Running", "Failed", "TimedOut", "Terminated", "Canceled"):
+        page = await search.query("default", _of_the_crowd(status))
+        found += [f"{document.fields['WorkflowId']} ({status})" for document in page.documents]
+    return found
 
 
 # -- what happens ------------------------------------------------------------------------------------------------------
