@@ -38,7 +38,8 @@ class Answered:
 def take_workflow_task(
     turn: Turn, event_id: int, attempt: int, request_id: str, identity: str, version: WorkerVersionStamp
 ) -> WorkflowTask | None:
-    """Hand the offered task to a worker; None if the offer is stale."""
+    """Hand the offered task to a worker; None if the offer is stale. It may be part of the decision that offers it."""
+    turn.size_before = turn.state.history_size
     task = turn.state.task
     if (
         task is None

@@ -102,7 +102,7 @@ class EngineTasks:
     async def _poll(self) -> None:
         while True:
             delivery = await self._matching.poll(ENGINE_QUEUE, _POLL_SECONDS)
-            if delivery is not None:
+            if isinstance(delivery, Delivery):
                 task = asyncio.get_running_loop().create_task(self._handle(delivery))
                 self._busy.add(task)
                 task.add_done_callback(self._busy.discard)

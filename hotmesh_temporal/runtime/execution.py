@@ -289,7 +289,7 @@ class Executions:
         """Commit a new run as the current one of its workflow id, if ``expected`` (a job id, or None) is current now.
 
         ``replaces`` is the current run with a decision that closes it, committed together with the new run.
-        Raises `CurrentRunConflict` and `RevisionConflict`.
+        Raises `CurrentRunConflict` and `RevisionConflict`; the turn is then of no use any more.
         """
         return await asyncio.shield(self._begin(self._create(turn, expected, replaces, marks)))
 
@@ -313,7 +313,7 @@ class Executions:
         await asyncio.shield(self._begin(self._commit_all(changes, turn, [pointer], acks)))
 
     async def change_all(self, changes: Sequence[Change], acks: Sequence[Ack]) -> None:
-        """Commit decisions on several runs, all or none. Raises `RevisionConflict`."""
+        """Commit decisions on several runs, all or none. Raises `RevisionConflict`: decide anew."""
         await asyncio.shield(self._begin(self._commit_all(changes, None, [], acks)))
 
     async def _commit_all(

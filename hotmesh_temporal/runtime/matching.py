@@ -1,9 +1,10 @@
 """Task queues: bring tasks and pollers together.
 
-A task is a message of a stream. When a poller of this process waits, the message is published as already delivered to
-it (`offer`), so that the hand-over costs no round trip; otherwise it waits in the stream, and a hint tells the other
-processes. A queue is only read while somebody polls it and there may be something: after the first poll, after a hint,
-and in the sweep that covers for lost hints and lapsed leases.
+When a worker of this process waits for a task, it gets the task in the very decision that schedules it (`reserve`): the
+commit has it started, and there is no message at all. Otherwise a task is a message of a stream, and a hint tells the
+other processes of it. A message for a poller that is not a worker's is published as already delivered to it (`offer`).
+A queue is only read while somebody polls it and there may be something: after the first poll, after a hint, and in the
+sweep that covers for lost hints and lapsed leases.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +21,11 @@ from ..contracts.commit import MessageLease
 from ..contracts.errors import ContractError
 from ..contracts.stream import StreamService
 from ..contracts.types import STREAM_GROUP_WORKER, KeyParams, KeyType, StreamMessage
+from ..engine.effects import TaskDispatch
+from ..engine.turn import Turn
 from .hints import Hints
 from .keys import QueueKey
+from .loaded import Loaded
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,6 +35,9 @@ LEASE_MS = 10_000
 _SWEEP_FIRST, _SWEEP_LAST = 1.0, 20.0
 _POLLER_MEMORY = 10.0
 _KEEP_SECONDS = 0.5
+_RESERVED_SECONDS = 5.0
+"""How much longer than asked a poll waits for the commit that is about to give it a task."""
+
 _REMOVE_BATCH = 100
 _GONE = "gone/"
 _GONE_KEPT = 1000
@@ -46,6 +53,31 @@ class Delivery:
     taken_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A task that the decision which scheduled it has started for the poller: ``task`` is what `Take` returned."""
+
+    task: Any
+    loaded: Loaded
+
+
+Found = Delivery | Started
+"""What a poll ends with, if anything came."""
+
+Take = Callable[[Turn, TaskDispatch], Any]
+"""Start the task for the worker that polls, within the decision that schedules it; None if that cannot be."""
+
+
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """A poll that waits. ``take`` is None if it wants messages. ``reserved``: a commit is about to end it."""
+
+    stream: str
+    found: asyncio.Future[Found]
+    take: Take | None = None
+    reserved: bool = False
+
+
 @dataclass(slots=True)
 class Offer:
     """A message about to be published, for an idle poller of this process if ``lease`` is set."""
@@ -54,7 +86,7 @@ class Offer:
     stream: str
     message: str
     lease: MessageLease | None = None
-    poller: asyncio.Future[Delivery] | None = None
+    waiter: Waiter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +100,7 @@ class Poller:
 @dataclass(slots=True)
 class _Queue:
     stream: str
-    waiting: deque[asyncio.Future[Delivery]] = field(default_factory=deque["asyncio.Future[Delivery]"])
+    waiting: deque[Waiter] = field(default_factory=deque[Waiter])
     in_hand: deque[Delivery] = field(default_factory=deque[Delivery])
     may_have_more: bool = True
     fetching: asyncio.Task[None] | None = None
@@ -94,17 +126,38 @@ class Matching:
 
     # -- publishing -------------------------------------------------------------------------------------------
 
+    def reserve(self, key: QueueKey) -> Waiter | None:
+        """An idle worker of this process that takes tasks of the queue; to be given one (`give`), or to be freed."""
+        queue = self._queues.get(self.stream_of(key))
+        waiter = _pop_waiting(queue) if queue is not None else None
+        if waiter is not None and waiter.take is None:
+            self.free(waiter)
+            return None
+        return waiter
+
+    def give(self, waiter: Waiter, started: Started) -> None:
+        """What the waiter has taken is committed. If its poll has ended meanwhile, another worker gets it."""
+        other: Waiter | None = waiter
+        while other is not None and other.found.done():
+            other = _pop_waiting(self._queue(waiter.stream))
+        if other is None:
+            _LOG.warning("a worker was gone when it was given a task of %s: the task will time out", waiter.stream)
+        else:
+            other.found.set_result(started)
+
+    def free(self, waiter: Waiter) -> None:
+        """Nothing was committed: the poller goes on waiting."""
+        waiter.reserved = False
+        if not waiter.found.done():
+            self._queue(waiter.stream).waiting.appendleft(waiter)
+
     def offer(self, key: QueueKey, message: str) -> Offer:
         """Prepare a message for publication, reserving an idle poller of this process if there is one."""
-        stream = self.stream_of(key)
-        offer = Offer(key, stream, message)
-        queue = self._queues.get(stream)
-        while queue is not None and queue.waiting:
-            poller = queue.waiting.popleft()
-            if not poller.done():
-                offer.poller = poller
-                offer.lease = MessageLease(key.group, self._engine_id, LEASE_MS)
-                break
+        offer = Offer(key, self.stream_of(key), message)
+        queue = self._queues.get(offer.stream)
+        offer.waiter = _pop_waiting(queue) if queue is not None else None
+        if offer.waiter is not None:
+            offer.lease = MessageLease(key.group, self._engine_id, LEASE_MS)
         return offer
 
     def published(self, offer: Offer, message_id: str) -> None:
@@ -114,15 +167,15 @@ class Matching:
             self.hints.say(offer.stream)
             return
         delivery = Delivery(offer.stream, StreamMessage(message_id, offer.message), time.monotonic())
-        if offer.poller is not None and not offer.poller.done():
-            offer.poller.set_result(delivery)
+        if offer.waiter is not None and not offer.waiter.found.done():
+            offer.waiter.found.set_result(delivery)
         else:
             self._hand_over(self._queue(offer.stream), delivery)
 
     def withdraw(self, offer: Offer) -> None:
         """Nothing was published: the poller goes on waiting."""
-        if offer.poller is not None and not offer.poller.done():
-            self._queue(offer.stream).waiting.appendleft(offer.poller)
+        if offer.waiter is not None:
+            self.free(offer.waiter)
 
     def discard(self, key: QueueKey, message: str) -> None:
         """Soon remove a message that nobody took and that stands for nothing any more (a sticky queue left behind)."""
@@ -146,27 +199,37 @@ class Matching:
 
     # -- polling ----------------------------------------------------------------------------------------------
 
-    async def poll(self, key: QueueKey, timeout: float, identity: str = "") -> Delivery | None:
-        """The next message of the queue, or None after ``timeout`` seconds. ``identity`` is the worker's."""
+    async def poll(self, key: QueueKey, timeout: float, identity: str = "", take: Take | None = None) -> Found | None:
+        """The next task of the queue, or None after ``timeout`` seconds. ``identity`` is the worker's.
+
+        With ``take`` it may be a task that is started already.
+        """
         queue = self._queue(self.stream_of(key))
         queue.polled_at = time.monotonic()
         queue.pollers[identity] = time.time_ns()
         delivery = self._from_hand(queue)
         if delivery is not None:
             return delivery
-        poller: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
-        queue.waiting.append(poller)
+        waiter = Waiter(queue.stream, asyncio.get_running_loop().create_future(), take)
+        queue.waiting.append(waiter)
         if queue.may_have_more:
             self._fetch(queue)
         self._sweep_now.set()
         try:
-            await asyncio.wait([poller], timeout=timeout)
+            await asyncio.wait([waiter.found], timeout=timeout)
+            if waiter.reserved and not waiter.found.done():
+                await asyncio.wait([waiter.found], timeout=_RESERVED_SECONDS)
         except asyncio.CancelledError:
-            delivery = self._leave(queue, poller)
-            if delivery is not None:
-                self.put_back(delivery)
+            self._pass_on(waiter, self._leave(queue, waiter))
             raise
-        return self._leave(queue, poller)
+        return self._leave(queue, waiter)
+
+    def _pass_on(self, waiter: Waiter, found: Found | None) -> None:
+        """The poll that it reached was cancelled in the same moment."""
+        if isinstance(found, Delivery):
+            self.put_back(found)
+        elif found is not None:
+            self.give(waiter, found)
 
     def put_back(self, delivery: Delivery) -> None:
         """The poller that it was for is gone: somebody else may have it."""
@@ -175,7 +238,7 @@ class Matching:
     def has_poller(self, key: QueueKey) -> bool:
         """Somebody in this process waits for tasks of this queue right now."""
         queue = self._queues.get(self.stream_of(key))
-        return queue is not None and any(not poller.done() for poller in queue.waiting)
+        return queue is not None and any(not waiter.found.done() for waiter in queue.waiting)
 
     def polled_lately(self, key: QueueKey, seconds: float = _POLLER_MEMORY) -> bool:
         """Somebody in this process has polled the queue within that time, or does now."""
@@ -242,8 +305,8 @@ class Matching:
             if queue.fetching is not None:
                 queue.fetching.cancel()
                 await asyncio.gather(queue.fetching, return_exceptions=True)
-            for poller in queue.waiting:
-                poller.cancel()
+            for waiter in queue.waiting:
+                waiter.found.cancel()
             await self._release(list(queue.in_hand))
             queue.in_hand.clear()
 
@@ -272,11 +335,10 @@ class Matching:
         return None
 
     def _hand_over(self, queue: _Queue, delivery: Delivery) -> None:
-        while queue.waiting:
-            poller = queue.waiting.popleft()
-            if not poller.done():
-                poller.set_result(delivery)
-                return
+        waiter = _pop_waiting(queue)
+        if waiter is not None:
+            waiter.found.set_result(delivery)
+            return
         queue.in_hand.append(delivery)
         asyncio.get_running_loop().call_later(_KEEP_SECONDS, self._give_back, queue)
 
@@ -288,14 +350,14 @@ class Matching:
             self._in_background(self._release(deliveries))
 
     @staticmethod
-    def _leave(queue: _Queue, poller: asyncio.Future[Delivery]) -> Delivery | None:
-        """A poll ends, maybe in the same moment in which a message reaches it; one still on its way goes elsewhere."""
+    def _leave(queue: _Queue, waiter: Waiter) -> Found | None:
+        """A poll ends, maybe in the same moment in which a task reaches it; one still on its way goes elsewhere."""
         queue.polled_at = time.monotonic()
-        if poller in queue.waiting:
-            queue.waiting.remove(poller)
-        if poller.done() and not poller.cancelled():
-            return poller.result()
-        poller.cancel()
+        if waiter in queue.waiting:
+            queue.waiting.remove(waiter)
+        if waiter.found.done() and not waiter.found.cancelled():
+            return waiter.found.result()
+        waiter.found.cancel()
         return None
 
     def _fetch(self, queue: _Queue) -> None:
@@ -364,3 +426,13 @@ class Matching:
             else:
                 self._arrived(each.stream)
                 self.hints.say(each.stream)
+
+
+def _pop_waiting(queue: _Queue) -> Waiter | None:
+    """The poller that has waited longest, reserved for what is about to come."""
+    while queue.waiting:
+        waiter = queue.waiting.popleft()
+        if not waiter.found.done():
+            waiter.reserved = True
+            return waiter
+    return None

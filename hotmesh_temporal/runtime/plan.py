@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from temporalio.api.history.v1 import History, HistoryEvent
 
@@ -18,7 +18,7 @@ from ..engine.turn import Turn
 from ..errors import unavailable
 from .keys import ENGINE_QUEUE, QueueKey, RunKey, TaskMessage, encode_task, pointer_id
 from .loaded import Loaded
-from .matching import Offer
+from .matching import Offer, Started, Waiter
 from .visibility import document
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class CommitPlan:
         self._cancel_timers: list[str] = []
         self._documents: list[SearchDocument] = []
         self._offers: list[Offer] = []
+        self._given: list[tuple[Waiter, Started]] = []
         self._withdrawn: list[tuple[QueueKey, str]] = []
 
     def create(self, turn: Turn) -> Loaded:
@@ -61,6 +62,7 @@ class CommitPlan:
     def _write(self, turn: Turn, job_id: str, loaded: Loaded | None) -> Loaded:
         state, revision = turn.state, loaded.revision if loaded else 0
         state.transitions += 1
+        taken = self._let_workers_take(turn)
         self._arm(job_id, state)
         data = encode_state(state)
         batches = _batches(turn.events)
@@ -85,7 +87,24 @@ class CommitPlan:
         if turn.visibility_changed:
             self._documents.append(document(job_id, state))
         tail = (loaded.tail if loaded else []) + list(batches)
-        return Loaded(job_id, revision + 1, state, data, turn.origin, tail)
+        written = Loaded(job_id, revision + 1, state, data, turn.origin, tail)
+        self._given += [(waiter, Started(task, written)) for waiter, task in taken]
+        return written
+
+    def _let_workers_take(self, turn: Turn) -> list[tuple[Waiter, Any]]:
+        """Start the tasks for which a worker of this process is idle, as part of the decision that schedules them."""
+        matching, taken, rest = self._executions.matching, list[tuple[Waiter, Any]](), list[TaskDispatch]()
+        for dispatch in turn.dispatches:
+            waiter = matching.reserve(_queue(turn.state, dispatch))
+            task = waiter.take(turn, dispatch) if waiter is not None and waiter.take is not None else None
+            if waiter is not None and task is not None:
+                taken.append((waiter, task))
+                continue
+            rest.append(dispatch)
+            if waiter is not None:
+                matching.free(waiter)
+        turn.dispatches = rest
+        return taken
 
     def _arm(self, job_id: str, state: ExecutionState) -> None:
         """One timer stands for all of a run's deadlines. It is moved only to fire earlier: coming early is harmless."""
@@ -106,8 +125,7 @@ class CommitPlan:
     @staticmethod
     def _message(job_id: str, state: ExecutionState, dispatch: TaskDispatch) -> tuple[QueueKey, str]:
         """Where the message of a task goes, and its text."""
-        queue = QueueKey(state.namespace, dispatch.activity, dispatch.queue)
-        return queue, encode_task(TaskMessage(job_id, dispatch.event_id, dispatch.stamp))
+        return _queue(state, dispatch), encode_task(TaskMessage(job_id, dispatch.event_id, dispatch.stamp))
 
     def _offer(self, job_id: str, state: ExecutionState, dispatch: TaskDispatch) -> None:
         matching = self._executions.matching
@@ -145,12 +163,17 @@ class CommitPlan:
             raise
         for offer, message_id in zip(self._offers, result.message_ids, strict=True):
             executions.matching.published(offer, message_id)
+        for waiter, started in self._given:
+            executions.matching.give(waiter, started)
         for queue, message in self._withdrawn:
             executions.matching.discard(queue, message)
 
     def _withdraw(self) -> None:
+        """Nothing is given to anybody: the pollers go on waiting."""
         for offer in self._offers:
             self._executions.matching.withdraw(offer)
+        for waiter, _ in self._given:
+            self._executions.matching.free(waiter)
 
     def _forget(self) -> None:
         for run in self._runs:
@@ -159,6 +182,10 @@ class CommitPlan:
 
 def key_of_state(state: ExecutionState) -> RunKey:
     return RunKey(state.namespace, state.workflow_id, state.run_id)
+
+
+def _queue(state: ExecutionState, dispatch: TaskDispatch) -> QueueKey:
+    return QueueKey(state.namespace, dispatch.activity, dispatch.queue)
 
 
 def _batches(events: Sequence[HistoryEvent]) -> tuple[EventBatch, ...]:

@@ -145,7 +145,7 @@ class Queries:
             )
         )
         offer = self._matching.offer(queue, message)
-        if offer.poller is not None:
+        if offer.waiter is not None:
             self._matching.published(offer, "")
             return
         self._read_replies()

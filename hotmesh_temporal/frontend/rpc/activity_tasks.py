@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from temporalio.api.common.v1 import Payloads, WorkflowExecution, WorkflowType
@@ -38,12 +38,11 @@ from ...engine.turn import Turn
 from ...errors import invalid_argument, not_found
 from ...runtime.keys import TaskMessage
 from ...runtime.loaded import Loaded
-from ...runtime.matching import Delivery
 from ...runtime.service import Runtime
 from .. import tokens, validate
 from ..tokens import ActivityTaskToken
 from .lookup import change
-from .polling import next_task, take_from_run
+from .polling import next_task
 
 if TYPE_CHECKING:
     from ..server import Call
@@ -55,22 +54,25 @@ async def poll_activity_task_queue(
     runtime: Runtime, request: PollActivityTaskQueueRequest, call: Call
 ) -> PollActivityTaskQueueResponse:
     """The next activity task of the queue; empty if none came in time."""
-    task = await next_task(runtime, request, call, partial(_take, runtime, request))
+    task = await next_task(runtime, request, call, _Poll(runtime, request))
     return task or PollActivityTaskQueueResponse()
 
 
-async def _take(
-    runtime: Runtime, request: PollActivityTaskQueueRequest, delivery: Delivery, message: TaskMessage
-) -> PollActivityTaskQueueResponse | None:
-    def decide(turn: Turn) -> Activity | None:
-        request_id = runtime.clock.new_id()
-        return tasks.take_activity_task(turn, message.event, message.stamp, request_id, request.identity)
+@dataclass(frozen=True, slots=True)
+class _Poll:
+    """A worker's wish for an activity task."""
 
-    taken = await take_from_run(runtime, delivery, message, decide)
-    if taken is None:
-        return None
-    pending, loaded = taken
-    return await activity_response(runtime, loaded, pending)
+    runtime: Runtime
+    request: PollActivityTaskQueueRequest
+
+    def take(self, turn: Turn, event_id: int, stamp: int) -> Activity | None:
+        return tasks.take_activity_task(turn, event_id, stamp, self.runtime.clock.new_id(), self.request.identity)
+
+    async def answer(self, loaded: Loaded, task: Activity) -> PollActivityTaskQueueResponse:
+        return await activity_response(self.runtime, loaded, task)
+
+    async def query(self, message: TaskMessage) -> None:
+        """Queries do not come to activity queues."""
 
 
 async def activity_response(runtime: Runtime, loaded: Loaded, pending: Activity) -> PollActivityTaskQueueResponse:

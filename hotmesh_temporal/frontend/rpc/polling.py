@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 from temporalio.api.common.v1 import WorkerVersionStamp
@@ -15,11 +14,12 @@ from temporalio.api.workflowservice.v1 import PollActivityTaskQueueRequest, Poll
 
 from ...contracts.commit import Ack
 from ...contracts.types import STREAM_GROUP_WORKER
+from ...engine.effects import TaskDispatch
 from ...engine.turn import Turn
 from ...errors import RpcError
 from ...runtime.keys import QueueKey, TaskMessage, decode_task, run_key
 from ...runtime.loaded import Loaded
-from ...runtime.matching import Delivery
+from ...runtime.matching import Delivery, Found, Started
 from ...runtime.service import Runtime
 from .. import validate
 from ..errors import Code
@@ -35,31 +35,60 @@ _SHORTEST_DEADLINE = 2.0
 
 PollRequest = PollWorkflowTaskQueueRequest | PollActivityTaskQueueRequest
 _T = TypeVar("_T")
+_R = TypeVar("_R", covariant=True)
 
 
-async def next_task(
-    runtime: Runtime,
-    request: PollRequest,
-    call: Call,
-    take: Callable[[Delivery, TaskMessage], Awaitable[_T | None]],
-) -> _T | None:
-    """What ``take`` makes of the next message of the queue that is not stale; None if none came in time."""
+class Poll(Protocol[_T, _R]):
+    """What polls of workflow and of activity tasks do differently."""
+
+    def take(self, turn: Turn, event_id: int, stamp: int) -> _T | None:
+        """Start the task for this worker; None if it is stale."""
+        ...
+
+    async def answer(self, loaded: Loaded, task: _T) -> _R:
+        """The message that brings the started task to the worker."""
+        ...
+
+    async def query(self, message: TaskMessage) -> _R | None:
+        """The message that brings a query to the worker; None if nobody waits for the answer any more."""
+        ...
+
+
+async def next_task(runtime: Runtime, request: PollRequest, call: Call, poll: Poll[_T, _R]) -> _R | None:
+    """The next task of the queue that is not stale, as the worker gets it; None if none came in time."""
     validate.namespace(request.namespace)
     validate.polled_queue(request.task_queue, present=request.HasField("task_queue"))
     if call.deadline is not None and call.deadline < _SHORTEST_DEADLINE:
         raise RpcError(Code.FAILED_PRECONDITION, "Context timeout is too short.")
     _check_version(request)
     queue = QueueKey(request.namespace, isinstance(request, PollActivityTaskQueueRequest), request.task_queue.name)
+
+    def take(turn: Turn, dispatch: TaskDispatch) -> _T | None:
+        return poll.take(turn, dispatch.event_id, dispatch.stamp)
+
     until = time.monotonic() + call.wait(_LONG_POLL_SECONDS)
     while (remaining := until - time.monotonic()) > 0:
-        delivery = await runtime.matching.poll(queue, remaining, request.identity)
-        if delivery is None:
+        found = await runtime.matching.poll(queue, remaining, request.identity, take)
+        if found is None:
             return None
-        message = await _read(runtime, delivery)
-        task = await take(delivery, message) if message is not None else None
+        task = await _task(runtime, found, poll)
         if task is not None:
             return task
     return None
+
+
+async def _task(runtime: Runtime, found: Found, poll: Poll[_T, _R]) -> _R | None:
+    """What was found, as the worker gets it; None if it is stale."""
+    if isinstance(found, Started):
+        return await poll.answer(found.loaded, found.task)
+    message = await _read(runtime, found)
+    if message is None:
+        return None
+    if message.query:
+        await _drop(runtime, found)
+        return await poll.query(message)
+    taken = await _take_from_run(runtime, found, message, poll)
+    return await poll.answer(*taken) if taken is not None else None
 
 
 def _check_version(request: PollRequest) -> None:
@@ -81,30 +110,33 @@ async def _read(runtime: Runtime, delivery: Delivery) -> TaskMessage | None:
         return decode_task(delivery.message.data)
     except msgspec.DecodeError:
         _LOG.exception("a message of the stream %s cannot be read and is dropped", delivery.stream)
-        await drop(runtime, delivery)
+        await _drop(runtime, delivery)
         return None
 
 
-async def take_from_run(
-    runtime: Runtime, delivery: Delivery, message: TaskMessage, decide: Callable[[Turn], _T | None]
-) -> tuple[_T, Loaded] | None:
-    """Hand over the task that a message stands for, and dispose of the message, in one commit. None if it is stale."""
+async def _take_from_run(
+    runtime: Runtime, delivery: Delivery, message: TaskMessage, poll: Poll[_T, _R]
+) -> tuple[Loaded, _T] | None:
+    """Start the task that a message stands for, and dispose of the message, in one commit. None if it is stale."""
     key = run_key(message.job)
     try:
         task, loaded = await runtime.executions.update(
-            key, decide, acks=[_ack(runtime, delivery)], missing=partial(missing, key)
+            key,
+            lambda turn: poll.take(turn, message.event, message.stamp),
+            acks=[_ack(runtime, delivery)],
+            missing=partial(missing, key),
         )
     except RpcError as error:
         if error.code != Code.NOT_FOUND:
             raise
         task, loaded = None, None
     if task is None or loaded is None:
-        await drop(runtime, delivery)
+        await _drop(runtime, delivery)
         return None
-    return task, loaded
+    return loaded, task
 
 
-async def drop(runtime: Runtime, delivery: Delivery) -> None:
+async def _drop(runtime: Runtime, delivery: Delivery) -> None:
     """Throw a message away. One that was handed over in memory only has no id."""
     ack = _ack(runtime, delivery)
     if ack.message_id:

@@ -262,9 +262,8 @@ async def open_or_join(runtime: Runtime, request: StartRequest, make: Callable[[
     """Commit the new run, or find by the policies what the caller gets instead. ``make`` gives a fresh opening turn."""
 
     while True:
-        turn = make()
         try:
-            return Outcome(await runtime.executions.create(turn, expected=None), True)
+            return Outcome(await runtime.executions.create(make(), expected=None), True)
         except CurrentRunConflict:
             pass
         current = await runtime.executions.load_current(request.namespace, request.workflow_id)
@@ -272,14 +271,14 @@ async def open_or_join(runtime: Runtime, request: StartRequest, make: Callable[[
             continue
         if request.request_id and current.state.start_request_id == request.request_id:
             return Outcome(current, True)
-        outcome = await _beside(runtime, request, current, turn)
+        outcome = await _beside(runtime, request, current, make)
         if outcome is not None:
             return outcome
 
 
-async def _beside(runtime: Runtime, request: StartRequest, current: Loaded, turn: Turn) -> Outcome | None:
+async def _beside(runtime: Runtime, request: StartRequest, current: Loaded, make: Callable[[], Turn]) -> Outcome | None:
     """What happens when the id is in use; None if another process was faster and it has to be looked at anew."""
-    replaces = None
+    turn, replaces = make(), None
     if current.state.running:
         policy = conflict_policy(request)
         if policy == _Conflict.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING:

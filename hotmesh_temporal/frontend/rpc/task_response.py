@@ -1,19 +1,22 @@
-"""The message that hands a workflow task to a worker."""
+"""The messages that bring a workflow task or a query to a worker."""
 
 from __future__ import annotations
 
 from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import TaskQueueKind
+from temporalio.api.history.v1 import History
+from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueResponse
 
 from ...engine.machines import update, workflow_task
 from ...engine.model import WorkflowTask
 from ...engine.protos import timestamp
+from ...runtime.keys import TaskMessage
 from ...runtime.loaded import Loaded
 from ...runtime.service import Runtime
 from .. import tokens
-from ..tokens import HistoryPageToken, WorkflowTaskToken
+from ..tokens import HistoryPageToken, QueryTaskToken, WorkflowTaskToken
 
 
 async def task_response(
@@ -49,7 +52,7 @@ async def task_response(
         attempt=task.attempt,
         history=history,
         next_page_token=next_page,
-        workflow_execution_task_queue=normal_queue(state.task_queue),
+        workflow_execution_task_queue=_normal_queue(state.task_queue),
         messages=update.messages(state, task),
         queries=runtime.queries.attached(loaded.job_id),
         scheduled_time=timestamp(task.scheduled_at),
@@ -57,5 +60,31 @@ async def task_response(
     )
 
 
-def normal_queue(name: str) -> TaskQueue:
+async def query_response(
+    runtime: Runtime, loaded: Loaded, message: TaskMessage, *, with_history: bool
+) -> PollWorkflowTaskQueueResponse:
+    """A query alone, not as part of a task; with the whole history for a worker that does not know the run."""
+    state, next_event = loaded.state, loaded.state.next_event_id
+    history, next_page = History(), b""
+    if with_history:
+        history, reached = await runtime.histories.read(loaded, 1, next_event)
+        if reached < next_event:
+            page = HistoryPageToken(
+                state.namespace, state.workflow_id, state.run_id, reached, next_event, True, for_worker=True
+            )
+            next_page = tokens.encode(page)
+    return PollWorkflowTaskQueueResponse(
+        task_token=tokens.encode(QueryTaskToken(state.namespace, message.query, message.asker)),
+        workflow_execution=WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id),
+        workflow_type=WorkflowType(name=state.workflow_type),
+        previous_started_event_id=state.last_task_started_id,
+        history=history,
+        next_page_token=next_page,
+        attempt=1,
+        query=WorkflowQuery.FromString(message.request),
+        workflow_execution_task_queue=_normal_queue(state.task_queue),
+    )
+
+
+def _normal_queue(name: str) -> TaskQueue:
     return TaskQueue(name=name, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL)

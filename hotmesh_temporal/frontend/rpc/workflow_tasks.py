@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from temporalio.api.command.v1 import Command
-from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import TaskQueueKind, WorkflowTaskFailedCause
-from temporalio.api.history.v1 import History
-from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueRequest,
     PollWorkflowTaskQueueResponse,
@@ -28,13 +25,13 @@ from ...engine.tasks import Answered
 from ...engine.turn import Turn
 from ...errors import TaskFailed, WorkflowCompleted, invalid_argument, task_not_found
 from ...runtime.keys import TaskMessage, run_key
-from ...runtime.matching import Delivery
+from ...runtime.loaded import Loaded
 from ...runtime.service import Runtime
 from .. import fields, tokens
-from ..tokens import HistoryPageToken, QueryTaskToken, WorkflowTaskToken
+from ..tokens import WorkflowTaskToken
 from .activity_tasks import activity_response
-from .polling import drop, next_task, take_from_run, version_of
-from .task_response import normal_queue, task_response
+from .polling import next_task, version_of
+from .task_response import query_response, task_response
 
 if TYPE_CHECKING:
     from ..server import Call
@@ -44,60 +41,35 @@ async def poll_workflow_task_queue(
     runtime: Runtime, request: PollWorkflowTaskQueueRequest, call: Call
 ) -> PollWorkflowTaskQueueResponse:
     """The next workflow task or query of the queue; empty if none came in time."""
-    task = await next_task(runtime, request, call, partial(_take, runtime, request))
+    task = await next_task(runtime, request, call, _Poll(runtime, request))
     return task or PollWorkflowTaskQueueResponse()
 
 
-async def _take(
-    runtime: Runtime, request: PollWorkflowTaskQueueRequest, delivery: Delivery, message: TaskMessage
-) -> PollWorkflowTaskQueueResponse | None:
-    """What the message stands for; None if it is stale."""
-    if message.query:
-        return await _take_query(runtime, request, delivery, message)
-    identity, version = request.identity, version_of(request)
+@dataclass(frozen=True, slots=True)
+class _Poll:
+    """A worker's wish for a workflow task or a query."""
 
-    def decide(turn: Turn) -> WorkflowTask | None:
-        return tasks.take_workflow_task(turn, message.event, message.stamp, runtime.clock.new_id(), identity, version)
+    runtime: Runtime
+    request: PollWorkflowTaskQueueRequest
 
-    taken = await take_from_run(runtime, delivery, message, decide)
-    if taken is None:
-        return None
-    task, loaded = taken
-    sticky = request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
-    return await task_response(runtime, loaded, task, only_new=sticky)
+    def take(self, turn: Turn, event_id: int, stamp: int) -> WorkflowTask | None:
+        request_id, version = self.runtime.clock.new_id(), version_of(self.request)
+        return tasks.take_workflow_task(turn, event_id, stamp, request_id, self.request.identity, version)
 
+    async def answer(self, loaded: Loaded, task: WorkflowTask) -> PollWorkflowTaskQueueResponse:
+        return await task_response(self.runtime, loaded, task, only_new=self._is_sticky)
 
-async def _take_query(
-    runtime: Runtime, request: PollWorkflowTaskQueueRequest, delivery: Delivery, message: TaskMessage
-) -> PollWorkflowTaskQueueResponse | None:
-    await drop(runtime, delivery)
-    if message.expires_at_ms < runtime.clock.now_ms():
-        return None
-    loaded = await runtime.executions.load(run_key(message.job))
-    if loaded is None:
-        return None
-    state = loaded.state
-    sticky = request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
-    history, next_page = History(), b""
-    if not sticky:
-        history, reached = await runtime.histories.read(loaded, 1, state.next_event_id)
-        if reached < state.next_event_id:
-            next_page = tokens.encode(
-                HistoryPageToken(
-                    state.namespace, state.workflow_id, state.run_id, reached, state.next_event_id, True, True
-                )
-            )
-    return PollWorkflowTaskQueueResponse(
-        task_token=tokens.encode(QueryTaskToken(state.namespace, message.query, message.asker)),
-        workflow_execution=WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id),
-        workflow_type=WorkflowType(name=state.workflow_type),
-        previous_started_event_id=state.last_task_started_id,
-        history=history,
-        next_page_token=next_page,
-        attempt=1,
-        query=WorkflowQuery.FromString(message.request),
-        workflow_execution_task_queue=normal_queue(state.task_queue),
-    )
+    async def query(self, message: TaskMessage) -> PollWorkflowTaskQueueResponse | None:
+        if message.expires_at_ms < self.runtime.clock.now_ms():
+            return None
+        loaded = await self.runtime.executions.load(run_key(message.job))
+        if loaded is None:
+            return None
+        return await query_response(self.runtime, loaded, message, with_history=not self._is_sticky)
+
+    @property
+    def _is_sticky(self) -> bool:
+        return self.request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
 
 
 async def respond_workflow_task_completed(
