@@ -93,7 +93,8 @@ class Step:
 class Run:
     """A run and all that was recorded of it.
 
-    ``next_run`` is the run that followed it, once there is one; ``offered`` are the events whose tasks were offered.
+    ``next_run`` is the run that followed it, once there is one; ``offered`` are the events whose tasks were offered;
+    ``delivered`` is what reached the run by a message or a token that may come again.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class Run:
         self.history: list[HistoryEvent] = []
         self.next_run: Run | None = None
         self.offered: set[int] = set()
+        self.delivered: list[Callable[[Turn], object]] = []
         self.opened = self._accept(turn)
 
     @classmethod
@@ -121,7 +123,7 @@ class Run:
         """The run that a decision on another one has opened."""
         run = cls.__new__(cls)
         run.now, run.limits, run._ids, run.origin = now, limits, count(1000), turn.origin
-        run.history, run.next_run, run.offered = [], None, set()
+        run.history, run.next_run, run.offered, run.delivered = [], None, set(), []
         run.opened = run._accept(turn)
         return run
 
@@ -140,6 +142,12 @@ class Run:
         decide(turn)
         turn.settle(before)
         return self._accept(turn)
+
+    def _deliver(self, decide: Callable[[Turn], object]) -> Step:
+        """A decision that a message or a token leads to."""
+        step = self.step(decide)
+        self.delivered.append(decide)
+        return step
 
     def _accept(self, turn: Turn) -> Step:
         self.state: ExecutionState = decode_state(encode_state(turn.state))
@@ -174,7 +182,7 @@ class Run:
         task = self.state.task
         assert task is not None
         given = (task.scheduled_event_id, task.attempt)
-        return self.step(lambda turn: taken(tasks.take_workflow_task(turn, *given, self.new_id(), WORKER, VERSION)))
+        return self._deliver(lambda turn: taken(tasks.take_workflow_task(turn, *given, self.new_id(), WORKER, VERSION)))
 
     def answer(
         self,
@@ -202,7 +210,19 @@ class Run:
             request.sticky_attributes.CopyFrom(
                 StickyExecutionAttributes(worker_task_queue=queue, schedule_to_start_timeout=wait)
             )
-        return self.step(lambda turn: tasks.answer_workflow_task(turn, request))
+        token = self._token()
+
+        def decide(turn: Turn) -> None:
+            tasks.check_workflow_task(turn.state, *token)
+            tasks.answer_workflow_task(turn, request)
+
+        return self._deliver(decide)
+
+    def _token(self) -> tuple[int, int, int, int]:
+        """What tells the workflow task in flight from all others."""
+        task = self.state.task
+        assert task is not None
+        return task.scheduled_event_id, task.started_event_id, task.attempt, task.started_at
 
     def answer_badly(self, *commands: Command, messages: Sequence[Message] = ()) -> Step:
         """The worker answers with something invalid; the step is what the service does about it."""
@@ -216,11 +236,14 @@ class Run:
     def fail_task(self) -> Step:
         """The worker could not process the task."""
 
+        token = self._token()
+
         def decide(turn: Turn) -> None:
+            tasks.check_workflow_task(turn.state, *token)
             workflow_task.fail(turn, 1, failure(), WORKER)
             workflow_task.schedule(turn)
 
-        return self.step(decide)
+        return self._deliver(decide)
 
     def turn(self, *commands: Command, **options: Any) -> Step:
         """Take the task and answer it at once; the step is that of the answer."""
@@ -237,7 +260,7 @@ class Run:
         """A worker takes the attempt that is offered."""
         pending = self.activity(activity_id)
         given = (pending.scheduled_event_id, pending.stamp)
-        return self.step(lambda turn: taken(_take_activity(turn, *given, self.new_id())))
+        return self._deliver(lambda turn: taken(_take_activity(turn, *given, self.new_id())))
 
     def complete_activity(self, activity_id: str = "a") -> Step:
         """The attempt succeeds."""
@@ -259,11 +282,14 @@ class Run:
     def _outcome(self, activity_id: str, change: Callable[[Turn, Activity], bool]) -> Step:
         """``change`` says whether the workflow has to hear of it."""
 
+        pending = self.activity(activity_id)
+        token = (pending.scheduled_event_id, pending.attempt)
+
         def decide(turn: Turn) -> None:
-            if change(turn, tasks.find_activity(turn.state, activity_id)):
+            if change(turn, tasks.check_activity(turn.state, *token)):
                 workflow_task.schedule(turn)
 
-        return self.step(decide)
+        return self._deliver(decide)
 
     # -- other runs ---------------------------------------------------------------------------------------------
 
@@ -349,9 +375,14 @@ def _take_activity(turn: Turn, event_id: int, stamp: int, request_id: str) -> Ac
     return tasks.take_activity_task(turn, event_id, stamp, request_id, WORKER)
 
 
+class Stale(Exception):
+    """Nobody gets the task that was offered: it is taken, or of no use any more."""
+
+
 def taken(task: T | None) -> T:
-    """The task; a stale offer is an error here."""
-    assert task is not None, "the offer is stale"
+    """The task."""
+    if task is None:
+        raise Stale
     return task
 
 

@@ -6,11 +6,13 @@ Hypothesis makes up sequences of what workers, clients and time can do. After ea
 - folding the history into a fresh state gives the state, but for what a Temporal server keeps outside of history too;
 - the stored form of the state gives the state back;
 - while the run is open something will move it on: a task is offered, in flight, or a deadline is set, or it waits
-  for the outside because its worker has seen everything.
+  for the outside because its worker has seen everything;
+- a message or an answer that comes a second time, soon or late, changes nothing.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -26,12 +28,13 @@ from temporalio.api.protocol.v1 import Message
 from hotmesh_temporal.engine.events import CLOSES_RUN
 from hotmesh_temporal.engine.evolve import fold, rebuild
 from hotmesh_temporal.engine.model import ExecutionState, decode_state, encode_state
-from hotmesh_temporal.errors import TaskFailed
+from hotmesh_temporal.errors import RpcError, TaskFailed
 from hotmesh_temporal.runtime.verify_run import BEYOND_HISTORY, BEYOND_HISTORY_OF_ACTIVITY, BEYOND_HISTORY_OF_TASK
 from tests.engine import commands
-from tests.engine.support import Run, Step, accept, failure, reject, respond, started
+from tests.engine.support import Run, Stale, Step, accept, failure, reject, respond, started
 
 IDS = ("a", "b", "c", "d", "e")
+_REMEMBERED = 12
 RETRIES = (None, commands.retry(1), commands.retry(2, attempts=2))
 
 
@@ -179,6 +182,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.run.state.running and self.run.state.task and not self.run.state.task_in_flight)
     @rule()
     def take(self) -> None:
+        self.run.now += 1  # no two tasks start in the same nanosecond
         self.run.take()
 
     @precondition(lambda self: self.run.state.running and self.run.state.task_in_flight)
@@ -300,6 +304,14 @@ class Life(RuleBasedStateMachine):
     @rule()
     def terminate(self) -> None:
         self.run.terminate()
+
+    @precondition(lambda self: self.run.delivered)
+    @rule(data=st.data())
+    def deliver_again(self, data: st.DataObject) -> None:
+        again, before = data.draw(st.sampled_from(self.run.delivered[-_REMEMBERED:])), encode_state(self.run.state)
+        with contextlib.suppress(Stale, RpcError):
+            assert self.run.step(again) == Step(buffered=len(self.run.state.buffered))
+        assert encode_state(self.run.state) == before
 
     @invariant()
     def is_sound(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hotmesh_temporal.engine.context import Limits
 from hotmesh_temporal.errors import RpcError
 from tests.engine import commands
-from tests.engine.support import Run, Step, attributes_of
+from tests.engine.support import Run, Stale, Step, attributes_of
 
 
 def in_flight() -> Run:
@@ -57,7 +57,7 @@ def test_scheduled_to_in_flight() -> None:
 
 def test_a_second_worker_gets_nothing() -> None:
     run = in_flight()
-    with pytest.raises(AssertionError, match="stale"):
+    with pytest.raises(Stale):
         run.take()
 
 
