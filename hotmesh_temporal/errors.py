@@ -80,6 +80,7 @@ class TaskFailed(Exception):
     def __init__(self, cause: int, problem: str, *, terminates: bool = False) -> None:
         title = _cause_title(cause)
         self.cause = cause
+        self.problem = problem
         self.terminates = terminates
         self.message = f"{title}: {problem}" if problem else title
         super().__init__(self.message)
@@ -99,6 +100,11 @@ def invalid_argument(message: str) -> RpcError:
 def not_found(message: str) -> RpcError:
     """What the request names does not exist (any more)."""
     return RpcError(Code.NOT_FOUND, message, [NotFoundFailure()])
+
+
+def failed_precondition(message: str) -> RpcError:
+    """The thing is not in a state in which the request makes sense."""
+    return RpcError(Code.FAILED_PRECONDITION, message)
 
 
 def unimplemented(message: str) -> RpcError:
@@ -133,6 +139,11 @@ def task_not_found() -> RpcError:
 def activity_not_found() -> RpcError:
     """The activity (or this attempt of it) is not pending any more."""
     return not_found("invalid activityID or activity already timed out or invoking workflow is completed")
+
+
+def no_such_activity() -> RpcError:
+    """An operation on activities names none that is pending."""
+    return not_found("Can't find pending activity with such ID. Invalid activityID or activity already completed")
 
 
 def namespace_not_found(namespace: str) -> RpcError:

@@ -52,7 +52,12 @@ class WorkflowTask(msgspec.Struct, omit_defaults=True):
 
 
 class Activity(msgspec.Struct, omit_defaults=True):
-    """A pending activity. Its input stays in the history, in its scheduled event."""
+    """A pending activity. Its input stays in the history, in its scheduled event.
+
+    ``original``: the ``ActivityOptions`` that it was scheduled with, once they were changed from outside. ``reset``:
+    the attempt in the hands of a worker was begun before a reset; ``drops_heartbeat``: the next one shall not see the
+    details of its heartbeats.
+    """
 
     scheduled_event_id: int
     activity_id: str
@@ -84,6 +89,19 @@ class Activity(msgspec.Struct, omit_defaults=True):
     retry_at: int = 0
     retry_interval: int = 0
     stamp: int = 0
+    priority: bytes | None = None
+    original: bytes = b""
+    paused_at: int = 0
+    pause_identity: str = ""
+    pause_reason: str = ""
+    pause_request_id: str = ""
+    reset: bool = False
+    drops_heartbeat: bool = False
+
+    @property
+    def paused(self) -> bool:
+        """No new attempt is made, and no timeout counts, until it is unpaused."""
+        return self.paused_at != 0
 
     @property
     def started(self) -> bool:
@@ -202,6 +220,7 @@ class ExecutionState(msgspec.Struct, omit_defaults=True):
     build_ids: list[str] = []
     new_run_id: str = ""
     armed_at_ms: int = 0
+    paused_types: list[str] = []
 
     @property
     def running(self) -> bool:

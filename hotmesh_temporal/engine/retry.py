@@ -48,7 +48,7 @@ def next_attempt(
     non_retryable: Collection[str],
 ) -> Backoff:
     """What follows after attempt number ``attempt`` (from 1) ended with ``failure``. Durations in nanoseconds."""
-    if not _is_retryable(failure, non_retryable):
+    if not is_retryable(failure, non_retryable):
         return Backoff(RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE)
     if 0 < maximum_attempts <= attempt:
         return Backoff(RetryState.RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED)
@@ -61,16 +61,22 @@ def next_attempt(
 def _delay(attempt: int, initial: int, coefficient: float, maximum: int, failure: Failure) -> int:
     if failure.HasField("application_failure_info") and failure.application_failure_info.HasField("next_retry_delay"):
         return nanos(failure.application_failure_info.next_retry_delay)
+    return delay_after(attempt, initial, coefficient, maximum)
+
+
+def delay_after(attempt: int, initial: int, coefficient: float, maximum: int) -> int:
+    """The wait after attempt number ``attempt`` (from 1), in nanoseconds."""
     try:
         delay = int(initial * coefficient ** (attempt - 1))
     except OverflowError:
         delay = maximum or 2**62
-    if maximum and delay > maximum:
+    if maximum and (delay <= 0 or delay > maximum):
         return maximum
-    return min(delay, 2**62)
+    return min(max(delay, 0), 2**62)
 
 
-def _is_retryable(failure: Failure, non_retryable: Collection[str]) -> bool:
+def is_retryable(failure: Failure, non_retryable: Collection[str]) -> bool:
+    """Another attempt may help. ``non_retryable`` are the types of failures of which that is not so."""
     kind = failure.WhichOneof("failure_info")
     if kind in ("terminated_failure_info", "canceled_failure_info"):
         return False
@@ -98,14 +104,17 @@ def with_defaults(policy: RetryPolicy) -> RetryPolicy:
     return filled
 
 
-def problem(policy: RetryPolicy) -> str | None:
-    """What is wrong with a policy, in the server's words; None if nothing is."""
+def problem(policy: RetryPolicy, *, filled: bool = False) -> str | None:
+    """What is wrong with a policy, in the server's words; None if nothing is.
+
+    ``filled``: a coefficient that is not set is wrong, too, because no default will take its place.
+    """
     if policy.maximum_attempts == 1:
         return _problem_of_types(policy)
     initial, maximum = nanos(policy.initial_interval), nanos(policy.maximum_interval)
     if initial < 0:
         return "invalid InitialInterval set on retry policy: negative duration"
-    if policy.backoff_coefficient and policy.backoff_coefficient < 1:
+    if (policy.backoff_coefficient or filled) and policy.backoff_coefficient < 1:
         return "BackoffCoefficient cannot be less than 1 on retry policy."
     if maximum < 0:
         return "invalid MaximumInterval set on retry policy: negative duration"

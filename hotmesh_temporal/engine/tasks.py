@@ -208,7 +208,9 @@ def reject_answer(turn: Turn, error: TaskFailed, identity: str) -> None:
 def take_activity_task(turn: Turn, event_id: int, stamp: int, request_id: str, identity: str) -> Activity | None:
     """Hand the offered attempt to a worker; None if the offer is stale."""
     pending = turn.state.activities.get(event_id)
-    if not turn.state.running or pending is None or pending.started or pending.stamp != stamp or pending.retry_at:
+    if not turn.state.running or pending is None or pending.started or pending.stamp != stamp:
+        return None
+    if pending.retry_at or pending.paused:
         return None
     activity.start(turn, pending, request_id, identity)
     return pending

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from ..errors import unimplemented
 from ..runtime.service import Runtime
 from .rpc import (
+    activity_operations,
     activity_tasks,
     cancel,
     describe,
@@ -56,6 +57,10 @@ HANDLERS: dict[str, dict[str, Handler]] = {
         "RespondActivityTaskFailedById": activity_tasks.respond_activity_task_failed_by_id,
         "RespondActivityTaskCanceled": activity_tasks.respond_activity_task_canceled,
         "RespondActivityTaskCanceledById": activity_tasks.respond_activity_task_canceled_by_id,
+        "PauseActivity": activity_operations.pause_activity,
+        "UnpauseActivity": activity_operations.unpause_activity,
+        "ResetActivity": activity_operations.reset_activity,
+        "UpdateActivityOptions": activity_operations.update_activity_options,
         "GetWorkflowExecutionHistory": history.get_workflow_execution_history,
         "GetWorkflowExecutionHistoryReverse": history.get_workflow_execution_history_reverse,
         "DescribeWorkflowExecution": describe.describe_workflow_execution,

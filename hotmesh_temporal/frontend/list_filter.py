@@ -23,6 +23,7 @@ _KEYWORDS = frozenset(
         "TaskQueue",
         "ExecutionStatus",
         "BuildIds",
+        "TemporalPauseInfo",
         "ParentWorkflowId",
         "ParentRunId",
         "RootWorkflowId",

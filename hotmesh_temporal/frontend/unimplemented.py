@@ -78,12 +78,6 @@ _GROUPS: dict[str, tuple[str, ...]] = {
         "TerminateNexusOperationExecution",
         "DeleteNexusOperationExecution",
     ),
-    "operator commands on activities are not there yet": (
-        "UpdateActivityOptions",
-        "PauseActivity",
-        "UnpauseActivity",
-        "ResetActivity",
-    ),
     "workflow rules are not there yet": (
         "CreateWorkflowRule",
         "DescribeWorkflowRule",

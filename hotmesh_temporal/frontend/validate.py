@@ -6,7 +6,7 @@ import uuid
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-from temporalio.api.common.v1 import RetryPolicy, WorkflowExecution, WorkflowType
+from temporalio.api.common.v1 import Priority, RetryPolicy, WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import TaskQueueKind
 from temporalio.api.taskqueue.v1 import TaskQueue
 
@@ -16,6 +16,7 @@ from ..errors import invalid_argument, namespace_not_found, unimplemented
 
 DEFAULT_NAMESPACE = "default"
 ID_LENGTH = 1000
+_FAIRNESS_KEY_LENGTH = 64
 _RESERVED_QUEUE_PREFIX = "/_sys/"
 
 
@@ -95,6 +96,16 @@ def polled_queue(given: TaskQueue, *, present: bool) -> None:
     task_queue(given, present=present)
     if given.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY and not given.normal_name:
         raise invalid_argument("normal name is not set on a sticky task queue")
+
+
+def priority(given: Priority) -> None:
+    """A priority is one that task queues could serve by."""
+    if given.priority_key < 0:
+        raise invalid_argument("priority key can't be negative")
+    if len(given.fairness_key.encode()) > _FAIRNESS_KEY_LENGTH:
+        raise invalid_argument("fairness key length exceeds limit")
+    if given.fairness_weight < 0:
+        raise invalid_argument("must be greater than zero")
 
 
 def not_negative(title: str, given: Duration) -> None:

@@ -22,10 +22,20 @@ def decode_attribute(payload: Payload) -> SearchValue | None:
 
 
 def search_attributes_of(state: ExecutionState) -> SearchAttributes:
-    """What a reader sees: those of the workflow, and the builds of its workers."""
+    """What a reader sees: those of the workflow, the builds of its workers, and what is paused."""
     attributes = SearchAttributes.FromString(state.search_attributes)
     if state.build_ids:
         text = "[" + ",".join(f'"{each}"' for each in state.build_ids) + "]"
         payload = Payload(metadata={"encoding": b"json/plain", "type": b"KeywordList"}, data=text.encode())
         attributes.indexed_fields["BuildIds"].CopyFrom(payload)
+    if state.paused_types:
+        payload = Payload(
+            metadata={"encoding": b"json/plain", "type": b"KeywordList"}, data=json.dumps(pauses_of(state)).encode()
+        )
+        attributes.indexed_fields["TemporalPauseInfo"].CopyFrom(payload)
     return attributes
+
+
+def pauses_of(state: ExecutionState) -> list[str]:
+    """What of the run is paused, as its search attribute ``TemporalPauseInfo`` says it."""
+    return [f"property:activityType={each}" for each in state.paused_types]

@@ -18,6 +18,7 @@ from temporalio.api.history.v1 import History, HistoryEvent
 
 from ..contracts.commit import EventBatch, RunRecord
 from ..contracts.search import SearchDocument
+from ..engine.activity_options import as_scheduled
 from ..engine.deadlines import next_deadline
 from ..engine.events import ANSWERS, CLOSES_PENDING, CLOSES_RUN
 from ..engine.evolve import append, fold
@@ -42,6 +43,7 @@ BEYOND_HISTORY = frozenset(
         "reset_points",
         "build_ids",
         "armed_at_ms",
+        "paused_types",
     ]
 )
 """What a run knows beside its history."""
@@ -64,9 +66,15 @@ BEYOND_HISTORY_OF_ACTIVITY = frozenset(
         "retry_at",
         "retry_interval",
         "stamp",
+        "paused_at",
+        "pause_identity",
+        "pause_reason",
+        "pause_request_id",
+        "reset",
+        "drops_heartbeat",
     ]
 )
-"""The same for each pending activity: everything about its attempts."""
+"""The same for each pending activity: everything about its attempts, and what was done to it from outside."""
 
 WAKES = (
     CLOSES_PENDING
@@ -261,7 +269,7 @@ def _comparable(state: ExecutionState) -> dict[str, Any]:
     task = state.task
     known["task"] = _known(task, BEYOND_HISTORY_OF_TASK) if task is not None and not task.unwritten else None
     known["activities"] = {
-        event_id: _known(each, BEYOND_HISTORY_OF_ACTIVITY) for event_id, each in state.activities.items()
+        event_id: _known(as_scheduled(each), BEYOND_HISTORY_OF_ACTIVITY) for event_id, each in state.activities.items()
     }
     known["updates"] = {key: _known(each, frozenset()) for key, each in state.updates.items()}
     known["timers"] = {timer_id: _known(each, frozenset()) for timer_id, each in state.timers.items()}
@@ -314,7 +322,7 @@ def _due_offers(state: ExecutionState) -> Iterator[tuple[QueueKey, int, int, str
         what = f"workflow task {task.scheduled_event_id}"
         yield QueueKey(state.namespace, False, task.queue), task.scheduled_event_id, task.attempt, what
     for each in state.activities.values():
-        if not each.started and not each.retry_at:
+        if not each.started and not each.retry_at and not each.paused:
             what = f"activity {each.activity_id!r} (event {each.scheduled_event_id}, attempt {each.attempt})"
             yield QueueKey(state.namespace, True, each.queue), each.scheduled_event_id, each.stamp, what
 

@@ -8,7 +8,7 @@ from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from ..contracts.search import SearchDocument, SearchValue
 from ..engine.model import ExecutionState
 from ..engine.protos import duration, timestamp
-from .search_values import decode_attribute, search_attributes_of
+from .search_values import decode_attribute, pauses_of, search_attributes_of
 
 STATUS_NAMES = ("Unspecified", "Running", "Completed", "Failed", "Canceled", "Terminated", "ContinuedAsNew", "TimedOut")
 
@@ -36,6 +36,8 @@ def document(job_id: str, state: ExecutionState) -> SearchDocument:
         fields["StateTransitionCount"] = state.transitions
     if state.build_ids:
         fields["BuildIds"] = list(state.build_ids)
+    if state.paused_types:
+        fields["TemporalPauseInfo"] = pauses_of(state)
     attributes = SearchAttributes.FromString(state.search_attributes)
     for name, payload in attributes.indexed_fields.items():
         value = decode_attribute(payload)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message as ProtoMessage
+from temporalio.api.activity.v1 import ActivityOptions
 from temporalio.api.command.v1 import Command
 from temporalio.api.common.v1 import Payload, Payloads, WorkerVersionStamp, WorkflowType
 from temporalio.api.enums.v1 import EventType, TaskQueueKind
@@ -23,7 +24,8 @@ from temporalio.api.taskqueue.v1 import StickyExecutionAttributes, TaskQueue
 from temporalio.api.update.v1 import Acceptance, Input, Meta, Outcome, Rejection, Request, Response
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
-from hotmesh_temporal.engine import deadlines, tasks
+from hotmesh_temporal.engine import activity_operations, deadlines, tasks
+from hotmesh_temporal.engine.activity_operations import Selection
 from hotmesh_temporal.engine.context import SECOND, Context, Limits
 from hotmesh_temporal.engine.effects import TaskDispatch
 from hotmesh_temporal.engine.machines import (
@@ -93,8 +95,8 @@ class Step:
 class Run:
     """A run and all that was recorded of it.
 
-    ``next_run`` is the run that followed it, once there is one; ``offered`` are the events whose tasks were offered;
-    ``delivered`` is what reached the run by a message or a token that may come again.
+    ``next_run`` is the run that followed it, once there is one; ``offered`` are the events whose tasks were offered,
+    with the stamps of these tasks; ``delivered`` is what reached the run by a message or a token that may come again.
     """
 
     def __init__(
@@ -114,7 +116,7 @@ class Run:
         self.origin = turn.origin
         self.history: list[HistoryEvent] = []
         self.next_run: Run | None = None
-        self.offered: set[int] = set()
+        self.offered: set[tuple[int, int]] = set()
         self.delivered: list[Callable[[Turn], object]] = []
         self.opened = self._accept(turn)
 
@@ -152,7 +154,7 @@ class Run:
     def _accept(self, turn: Turn) -> Step:
         self.state: ExecutionState = decode_state(encode_state(turn.state))
         self.history += [HistoryEvent.FromString(each.SerializeToString()) for each in turn.events]
-        self.offered |= {each.event_id for each in turn.dispatches}
+        self.offered |= {(each.event_id, each.stamp) for each in turn.dispatches}
         if turn.next_run is not None:
             self.next_run = Run.of(turn.next_run, self.now, self.limits)
         return Step(
@@ -278,6 +280,32 @@ class Run:
         """The worker says that it is alive."""
         event_id = self.activity(activity_id).scheduled_event_id
         return self.step(lambda turn: activity.heartbeat(turn, turn.state.activities[event_id], payloads(details)))
+
+    def pause(self, activity_id: str = "a", request_id: str = "") -> Step:
+        """Somebody pauses the activity."""
+        which = Selection(activity_id)
+        return self.step(lambda turn: activity_operations.pause(turn, which, "someone", "because", request_id))
+
+    def unpause(self, activity_id: str = "a", *, jitter: float = 0, **options: bool) -> Step:
+        """Somebody unpauses the activity."""
+        given = {"reset_attempts": False, "reset_heartbeat": False, **options}
+        which = Selection(activity_id)
+        return self.step(lambda turn: activity_operations.unpause(turn, which, jitter=seconds(jitter), **given))
+
+    def reset(self, activity_id: str = "a", *, jitter: float = 0, **options: bool) -> Step:
+        """Somebody lets the activity begin again."""
+        given = {"reset_heartbeat": False, "keep_paused": False, "restore_options": False, **options}
+        which = Selection(activity_id)
+        return self.step(lambda turn: activity_operations.reset(turn, which, jitter=seconds(jitter), **given))
+
+    def change_options(self, activity_id: str = "a", *paths: str, **options: Any) -> Step:
+        """Somebody changes options of the activity: all that are given, unless ``paths`` names some."""
+        which, changes = Selection(activity_id), ActivityOptions(**options)
+        return self.step(lambda turn: activity_operations.change_options(turn, which, changes, paths or list(options)))
+
+    def restore_options(self, activity_id: str = "a") -> Step:
+        """Somebody undoes all changes of options."""
+        return self.step(lambda turn: activity_operations.restore_options(turn, Selection(activity_id)))
 
     def _outcome(self, activity_id: str, change: Callable[[Turn, Activity], bool]) -> Step:
         """``change`` says whether the workflow has to hear of it."""

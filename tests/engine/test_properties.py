@@ -24,14 +24,17 @@ from temporalio.api.command.v1 import Command
 from temporalio.api.common.v1 import Memo, RetryPolicy, SearchAttributes
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.protocol.v1 import Message
+from temporalio.api.taskqueue.v1 import TaskQueue
 
+from hotmesh_temporal.engine.activity_options import as_scheduled
 from hotmesh_temporal.engine.events import CLOSES_RUN
 from hotmesh_temporal.engine.evolve import fold, rebuild
 from hotmesh_temporal.engine.model import ExecutionState, decode_state, encode_state
+from hotmesh_temporal.engine.protos import duration
 from hotmesh_temporal.errors import RpcError, TaskFailed
 from hotmesh_temporal.runtime.verify_run import BEYOND_HISTORY, BEYOND_HISTORY_OF_ACTIVITY, BEYOND_HISTORY_OF_TASK
 from tests.engine import commands
-from tests.engine.support import Run, Stale, Step, accept, failure, reject, respond, started
+from tests.engine.support import Run, Stale, Step, accept, failure, reject, respond, seconds, started
 
 IDS = ("a", "b", "c", "d", "e")
 _REMEMBERED = 12
@@ -63,7 +66,7 @@ def check_progress(run: Run) -> None:
         names = {each.WhichOneof("attributes") for each in run.history[state.last_task_completed_id :]}
         assert not names & WAKING
     for each in state.activities.values():
-        assert each.started or each.retry_at or each.scheduled_event_id in run.offered
+        assert each.started or each.retry_at or each.paused or (each.scheduled_event_id, each.stamp) in run.offered
 
 
 WAKING = {
@@ -99,7 +102,9 @@ def known(state: ExecutionState) -> dict[str, Any]:
     fields = _fields(state, BEYOND_HISTORY)
     task = state.task
     fields["task"] = _fields(task, BEYOND_HISTORY_OF_TASK) if task is not None and not task.unwritten else None
-    fields["activities"] = {key: _fields(each, BEYOND_HISTORY_OF_ACTIVITY) for key, each in state.activities.items()}
+    fields["activities"] = {
+        key: _fields(as_scheduled(each), BEYOND_HISTORY_OF_ACTIVITY) for key, each in state.activities.items()
+    }
     # The order of a map's entries has no meaning.
     fields["memo"] = Memo.FromString(state.memo).SerializeToString(deterministic=True)
     attributes = SearchAttributes.FromString(state.search_attributes)
@@ -175,7 +180,8 @@ class Life(RuleBasedStateMachine):
     def pending(self, *, at_work: bool) -> list[str]:
         """Ids of activities that a worker has, or that one may take."""
         found = self.run.state.activities.values() if self.run.state.running else ()
-        return [each.activity_id for each in found if each.started == at_work and not each.retry_at]
+        waits = [each.activity_id for each in found if each.retry_at or (each.paused and not each.started)]
+        return [each.activity_id for each in found if each.started == at_work and each.activity_id not in waits]
 
     # -- the worker of workflow tasks
 
@@ -255,6 +261,25 @@ class Life(RuleBasedStateMachine):
             self.run.heartbeat(activity_id)
         elif self.run.activity(activity_id).cancel_requested:
             self.run.cancel_activity(activity_id)
+
+    @precondition(lambda self: self.run.state.running and self.run.state.activities)
+    @rule(data=st.data(), how=st.sampled_from(["pause", "unpause", "reset", "change", "restore"]), flag=st.booleans())
+    def operate(self, data: st.DataObject, how: str, flag: bool) -> None:
+        found = data.draw(st.sampled_from(list(self.run.state.activities.values())))
+        if how == "pause":
+            self.run.pause(found.activity_id)
+        elif how == "unpause":
+            self.run.unpause(found.activity_id, reset_attempts=flag, jitter=data.draw(times))
+        elif how == "reset":
+            self.run.reset(found.activity_id, keep_paused=flag, restore_options=not flag, jitter=data.draw(times))
+        elif how == "change":
+            queue = TaskQueue(name=data.draw(st.sampled_from(["queue", "other"])))
+            wait = duration(seconds(data.draw(timeouts)))
+            self.run.change_options(
+                found.activity_id, "task_queue.name", "heartbeat_timeout", task_queue=queue, heartbeat_timeout=wait
+            )
+        else:
+            self.run.restore_options(found.activity_id)
 
     # -- other workflows
 

@@ -31,7 +31,7 @@ _TIMEOUTS = ("schedule_to_close_timeout", "schedule_to_start_timeout", "start_to
 def schedule(scope: CommandScope, command: Command) -> None:
     """ScheduleActivityTask."""
     given, turn = command.schedule_activity_task_command_attributes, scope.turn
-    _check(given, turn.ctx.limits.id_length)
+    check(given, turn.ctx.limits.id_length)
     require_size(scope, given.input, "ScheduleActivityTaskCommandAttributes.Input")
     limit = turn.ctx.limits.pending_activities
     require(
@@ -54,7 +54,8 @@ def schedule(scope: CommandScope, command: Command) -> None:
         activity.dispatch(turn, pending)
 
 
-def _check(given: ScheduleActivityTaskCommandAttributes, id_limit: int) -> None:
+def check(given: ScheduleActivityTaskCommandAttributes, id_limit: int) -> None:
+    """Raises `TaskFailed` if an activity cannot be scheduled so. `timeouts` finds the rest."""
     queue, kind = given.task_queue.name, given.activity_type.name
     require(given.HasField("task_queue"), _BAD, "taskQueue is not set")
     require(queue, _BAD, "missing task queue name")
@@ -80,7 +81,7 @@ def _check(given: ScheduleActivityTaskCommandAttributes, id_limit: int) -> None:
 def _attributes(
     scope: CommandScope, given: ScheduleActivityTaskCommandAttributes
 ) -> ActivityTaskScheduledEventAttributes:
-    whole, waiting, running, heartbeat = _timeouts(given, scope.turn.state.run_timeout)
+    whole, waiting, running, heartbeat = timeouts(given, scope.turn.state.run_timeout)
     return ActivityTaskScheduledEventAttributes(
         activity_id=given.activity_id,
         activity_type=given.activity_type,
@@ -98,7 +99,7 @@ def _attributes(
     )
 
 
-def _timeouts(given: ScheduleActivityTaskCommandAttributes, run_timeout: int) -> tuple[int, int, int, int]:
+def timeouts(given: ScheduleActivityTaskCommandAttributes, run_timeout: int) -> tuple[int, int, int, int]:
     """The four timeouts, each filled from the others and none longer than the run (0: none)."""
     whole, running = nanos(given.schedule_to_close_timeout), nanos(given.start_to_close_timeout)
     waiting, heartbeat = nanos(given.schedule_to_start_timeout), nanos(given.heartbeat_timeout)

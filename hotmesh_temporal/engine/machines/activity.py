@@ -3,6 +3,8 @@
     (none) --scheduled--> scheduled --a worker takes it--> started --completed, failed, timed out, canceled--> (none)
                           started --failed or timed out, to be retried--> waiting --retry is due--> scheduled
                           scheduled, waiting --timed out, cancel requested--> (none)
+                          scheduled, waiting --paused--> paused --unpaused, reset--> scheduled, waiting
+                          started --paused, failed or timed out, to be retried--> paused
 
 An attempt leaves no event of its own: ActivityTaskStarted is written together with the outcome of the last attempt.
 """
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
-from temporalio.api.common.v1 import Payload, Payloads, WorkerVersionStamp
+from temporalio.api.common.v1 import Payload, Payloads, Priority, WorkerVersionStamp
 from temporalio.api.enums.v1 import EventType, RetryState, TimeoutType
 from temporalio.api.failure.v1 import Failure, TimeoutFailureInfo
 from temporalio.api.history.v1 import (
@@ -30,7 +32,7 @@ from ...errors import invalid_argument
 from ..effects import TaskDispatch
 from ..model import Activity, ExecutionState
 from ..protos import moment, nanos, timestamp
-from ..retry import Backoff, next_attempt
+from ..retry import Backoff, is_retryable, next_attempt
 
 if TYPE_CHECKING:
     from ..turn import Turn
@@ -111,7 +113,7 @@ def fail(turn: Turn, activity: Activity, failure: Failure, by: Answerer) -> bool
     """The current attempt failed. True if it will be tried again, else the activity is over."""
     backoff = _backoff(turn, activity, failure)
     if backoff.again:
-        _wait_for_retry(turn, activity, failure, backoff)
+        _leave_attempt(turn, activity, failure, backoff)
         return True
     started_id = _write_start(turn, activity, by.worker_version)
     turn.record(
@@ -132,13 +134,13 @@ def time_out(turn: Turn, activity: Activity, kind: int) -> bool:
     backoff = _backoff(turn, activity, failure)
     if kind in _OF_THE_WHOLE:
         backoff = Backoff(RetryState.RETRY_STATE_TIMEOUT)
-        if activity.last_failure:
-            failure.cause.ParseFromString(activity.last_failure)
     elif backoff.again:
-        _wait_for_retry(turn, activity, failure, backoff)
+        _leave_attempt(turn, activity, failure, backoff)
         return True
-    elif backoff.state == RetryState.RETRY_STATE_TIMEOUT:
+    if backoff.state == RetryState.RETRY_STATE_TIMEOUT and kind != TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START:
         failure = _no_time_left()
+    if activity.last_failure:
+        failure.cause.ParseFromString(activity.last_failure)
     if activity.heartbeat_details:
         failure.timeout_failure_info.last_heartbeat_details.ParseFromString(activity.heartbeat_details)
     started_id = _write_start(turn, activity) if activity.started else 0
@@ -164,7 +166,12 @@ def retry_due(turn: Turn, activity: Activity) -> None:
 
 
 def deadline(activity: Activity) -> tuple[int, int]:
-    """When the activity times out next, and which ``TimeoutType`` that is; (0, 0) if it never does."""
+    """When the activity times out next, and which ``TimeoutType`` that is; (0, 0) if it never does.
+
+    While it is paused, no timeout counts, not even that of an attempt which a worker goes on with.
+    """
+    if activity.paused:
+        return 0, 0
     whole = activity.first_scheduled_at + activity.schedule_to_close if activity.schedule_to_close else 0
     candidates = [(whole, TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE)]
     if activity.started:
@@ -198,6 +205,8 @@ def _no_time_left() -> Failure:
 def _backoff(turn: Turn, activity: Activity, failure: Failure) -> Backoff:
     if activity.cancel_requested:
         return Backoff(RetryState.RETRY_STATE_CANCEL_REQUESTED)
+    if activity.paused and is_retryable(failure, activity.non_retryable):
+        return Backoff(RetryState.RETRY_STATE_IN_PROGRESS)
     return next_attempt(
         now=turn.ctx.now,
         attempt=activity.attempt,
@@ -211,14 +220,25 @@ def _backoff(turn: Turn, activity: Activity, failure: Failure) -> Backoff:
     )
 
 
-def _wait_for_retry(turn: Turn, activity: Activity, failure: Failure, backoff: Backoff) -> None:
+def _leave_attempt(turn: Turn, activity: Activity, failure: Failure, backoff: Backoff) -> None:
+    """The attempt is over. The next one is due after the wait, or, of a paused activity, when it is unpaused."""
     activity.attempt += 1
     activity.stamp += 1
     activity.last_failure = failure.SerializeToString()
     activity.last_attempt_completed_at = turn.ctx.now
     activity.started_at, activity.request_id = 0, ""
+    if activity.paused:
+        return
+    forget_reset(activity)
     activity.retry_interval = backoff.delay
     activity.retry_at = activity.scheduled_at = turn.ctx.now + backoff.delay
+
+
+def forget_reset(activity: Activity) -> None:
+    """A new attempt begins: what a reset wanted is done."""
+    if activity.drops_heartbeat:
+        activity.heartbeat_at, activity.heartbeat_details = 0, b""
+    activity.reset = activity.drops_heartbeat = False
 
 
 def _write_start(turn: Turn, activity: Activity, worker_version: WorkerVersionStamp | None = None) -> int:
@@ -259,7 +279,13 @@ def _scheduled(state: ExecutionState, event: HistoryEvent) -> None:
         retry_attempts=policy.maximum_attempts,
         retry_expires_at=at + whole if whole else 0,
         non_retryable=list(policy.non_retryable_error_types),
+        priority=packed_priority(attributes.priority) if attributes.HasField("priority") else None,
     )
+
+
+def packed_priority(priority: Priority) -> bytes:
+    """A priority as the state keeps it."""
+    return priority.SerializeToString(deterministic=True)
 
 
 def _started(state: ExecutionState, event: HistoryEvent) -> None:

@@ -10,11 +10,19 @@ from collections.abc import Iterable
 
 from google.protobuf.message import Message
 
-from . import commands, parts, service, workers, workflows
+from . import commands, operations, parts, service, workers, workflows
 from .rows import Rows
 
 TABLE: dict[str, Rows] = {
-    rows.name: rows for rows in (*workflows.ROWS, *workers.ROWS, *service.ROWS, *commands.ROWS, *parts.ROWS)
+    rows.name: rows
+    for rows in (
+        *workflows.ROWS,
+        *workers.ROWS,
+        *operations.ROWS,
+        *service.ROWS,
+        *commands.ROWS,
+        *parts.ROWS,
+    )
 }
 """Full name of a message to its rows."""
 

@@ -30,10 +30,11 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from ...engine import tasks
+from ...engine.activity_options import priority_of, retry_policy_of
 from ...engine.machines import activity, workflow_task
 from ...engine.machines.activity import Answerer
 from ...engine.model import Activity
-from ...engine.protos import duration, timestamp
+from ...engine.protos import timestamp
 from ...engine.turn import Turn
 from ...errors import invalid_argument, not_found
 from ...runtime.keys import TaskMessage
@@ -96,12 +97,14 @@ async def activity_response(runtime: Runtime, loaded: Loaded, pending: Activity)
         current_attempt_scheduled_time=timestamp(pending.scheduled_at),
         started_time=timestamp(pending.started_at),
         attempt=pending.attempt,
-        schedule_to_close_timeout=duration(pending.schedule_to_close),
-        start_to_close_timeout=duration(pending.start_to_close),
-        heartbeat_timeout=duration(pending.heartbeat),
-        retry_policy=scheduled.retry_policy,
-        priority=scheduled.priority if scheduled.HasField("priority") else None,
+        # Like on the server, a worker is told the timeouts of the command, also when they have been changed since.
+        schedule_to_close_timeout=scheduled.schedule_to_close_timeout,
+        start_to_close_timeout=scheduled.start_to_close_timeout,
+        heartbeat_timeout=scheduled.heartbeat_timeout,
+        retry_policy=retry_policy_of(pending),
+        priority=priority_of(pending),
     )
+    response.retry_policy.non_retryable_error_types.extend(pending.non_retryable)
     if pending.heartbeat_details:
         response.heartbeat_details.ParseFromString(pending.heartbeat_details)
     return response
@@ -153,7 +156,10 @@ async def record_activity_task_heartbeat(
 ) -> RecordActivityTaskHeartbeatResponse:
     """The worker is alive; it learns whether it should stop."""
     del call
-    return RecordActivityTaskHeartbeatResponse(cancel_requested=await _heartbeat(runtime, request))
+    pending = await _heartbeat(runtime, request)
+    return RecordActivityTaskHeartbeatResponse(
+        cancel_requested=pending.cancel_requested, activity_paused=pending.paused, activity_reset=pending.reset
+    )
 
 
 async def record_activity_task_heartbeat_by_id(
@@ -161,21 +167,25 @@ async def record_activity_task_heartbeat_by_id(
 ) -> RecordActivityTaskHeartbeatByIdResponse:
     """As `record_activity_task_heartbeat`."""
     del call
-    return RecordActivityTaskHeartbeatByIdResponse(cancel_requested=await _heartbeat(runtime, request))
+    pending = await _heartbeat(runtime, request)
+    return RecordActivityTaskHeartbeatByIdResponse(
+        cancel_requested=pending.cancel_requested, activity_paused=pending.paused, activity_reset=pending.reset
+    )
 
 
 async def _heartbeat(
     runtime: Runtime, request: RecordActivityTaskHeartbeatRequest | RecordActivityTaskHeartbeatByIdRequest
-) -> bool:
+) -> Activity:
     execution, locate = _target(request)
 
-    def decide(turn: Turn) -> bool:
+    def decide(turn: Turn) -> Activity:
         pending = locate(turn)
         activity.heartbeat(turn, pending, request.details if request.HasField("details") else None)
-        return pending.cancel_requested
+        return pending
 
-    canceled, _ = await change(runtime, request.namespace, execution, decide)
-    return bool(canceled)
+    pending, _ = await change(runtime, request.namespace, execution, decide)
+    assert pending is not None
+    return pending
 
 
 def _answerer(request: Any) -> Answerer:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from temporalio.api.activity.v1 import ActivityOptions
 from temporalio.api.common.v1 import (
     ActivityType,
     Memo,
@@ -16,7 +15,6 @@ from temporalio.api.common.v1 import (
 from temporalio.api.enums.v1 import EventType, PendingActivityState, PendingWorkflowTaskState
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflow.v1 import (
     PendingActivityInfo,
     PendingChildExecutionInfo,
@@ -32,9 +30,9 @@ from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionResponse,
 )
 
+from ...engine.activity_options import options_of, priority_of
 from ...engine.model import Activity, Child, ExecutionState, WorkflowTask
 from ...engine.protos import duration, timestamp
-from ...runtime.loaded import Loaded
 from ...runtime.search_values import search_attributes_of
 from ...runtime.service import Runtime
 from ...runtime.visibility import parent_of, root_of
@@ -61,7 +59,7 @@ async def describe_workflow_execution(
         execution_config=_config(state, loaded.origin),
         workflow_execution_info=_info(state, loaded.origin),
         workflow_extended_info=_extended(state),
-        pending_activities=[await _activity(runtime, loaded, each) for each in state.activities.values()],
+        pending_activities=[_activity(each) for each in state.activities.values()],
         pending_children=[_child(each) for each in state.children.values()],
     )
     if state.task is not None:
@@ -144,16 +142,18 @@ def _task(task: WorkflowTask) -> PendingWorkflowTaskInfo:
 
 
 def _activity_state(activity: Activity) -> PendingActivityState.ValueType:
+    if not activity.started and activity.paused:
+        return PendingActivityState.PENDING_ACTIVITY_STATE_PAUSED
     if not activity.started:
         return PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
     if activity.cancel_requested:
         return PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED
+    if activity.paused:
+        return PendingActivityState.PENDING_ACTIVITY_STATE_PAUSE_REQUESTED
     return PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
 
 
-async def _activity(runtime: Runtime, loaded: Loaded, activity: Activity) -> PendingActivityInfo:
-    event = await runtime.histories.event(loaded, activity.scheduled_event_id)
-    scheduled = event.activity_task_scheduled_event_attributes
+def _activity(activity: Activity) -> PendingActivityInfo:
     info = PendingActivityInfo(
         activity_id=activity.activity_id,
         activity_type=ActivityType(name=activity.activity_type),
@@ -161,16 +161,12 @@ async def _activity(runtime: Runtime, loaded: Loaded, activity: Activity) -> Pen
         attempt=activity.attempt,
         maximum_attempts=activity.retry_attempts,
         last_worker_identity=activity.last_worker_identity,
-        priority=scheduled.priority if scheduled.HasField("priority") else None,
-        activity_options=ActivityOptions(
-            task_queue=TaskQueue(name=activity.queue, normal_name=activity.queue),
-            schedule_to_close_timeout=scheduled.schedule_to_close_timeout,
-            schedule_to_start_timeout=scheduled.schedule_to_start_timeout,
-            start_to_close_timeout=scheduled.start_to_close_timeout,
-            heartbeat_timeout=scheduled.heartbeat_timeout,
-            retry_policy=scheduled.retry_policy,
-        ),
+        priority=priority_of(activity),
+        activity_options=options_of(activity),
     )
+    info.activity_options.task_queue.normal_name = activity.queue
+    if activity.paused:
+        _set_pause(info, activity)
     _set_times(info, activity)
     if activity.retry_expires_at:
         info.expiration_time.CopyFrom(timestamp(activity.retry_expires_at))
@@ -179,6 +175,13 @@ async def _activity(runtime: Runtime, loaded: Loaded, activity: Activity) -> Pen
     if activity.last_failure:
         info.last_failure.CopyFrom(Failure.FromString(activity.last_failure))
     return info
+
+
+def _set_pause(info: PendingActivityInfo, activity: Activity) -> None:
+    info.paused = True
+    info.pause_info.pause_time.CopyFrom(timestamp(activity.paused_at))
+    info.pause_info.manual.identity = activity.pause_identity
+    info.pause_info.manual.reason = activity.pause_reason
 
 
 def _child(child: Child) -> PendingChildExecutionInfo:
@@ -199,7 +202,7 @@ def _set_times(info: PendingActivityInfo, activity: Activity) -> None:
         info.last_heartbeat_time.CopyFrom(timestamp(activity.heartbeat_at))
     if activity.last_attempt_completed_at:
         info.last_attempt_complete_time.CopyFrom(timestamp(activity.last_attempt_completed_at))
-    if activity.retry_interval and not activity.started:
+    if activity.retry_at:
         info.current_retry_interval.CopyFrom(duration(activity.retry_interval))
     if activity.retry_at:
         info.next_attempt_schedule_time.CopyFrom(timestamp(activity.retry_at))

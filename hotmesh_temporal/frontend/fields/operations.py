@@ -1,0 +1,43 @@
+"""Operations on executions and on their activities, from outside."""
+
+from __future__ import annotations
+
+from temporalio.api.activity.v1 import ActivityOptions
+from temporalio.api.workflowservice.v1 import (
+    PauseActivityRequest,
+    ResetActivityRequest,
+    UnpauseActivityRequest,
+    UpdateActivityOptionsRequest,
+)
+
+from .rows import Rows
+
+_WHICH = frozenset({"namespace", "execution", "id", "type"})
+_IDENTITY = {"identity": "a Temporal server drops it too"}
+
+ROWS = (
+    Rows(PauseActivityRequest, honoured=_WHICH | {"identity", "reason", "request_id"}),
+    Rows(
+        UnpauseActivityRequest,
+        honoured=_WHICH | {"unpause_all", "reset_attempts", "reset_heartbeat", "jitter"},
+        no_effect=_IDENTITY,
+    ),
+    Rows(
+        ResetActivityRequest,
+        honoured=_WHICH | {"match_all", "reset_heartbeat", "keep_paused", "jitter", "restore_original_options"},
+        no_effect=_IDENTITY,
+    ),
+    Rows(
+        UpdateActivityOptionsRequest,
+        honoured=_WHICH | {"match_all", "activity_options", "update_mask", "restore_original"},
+        no_effect=_IDENTITY,
+    ),
+    Rows(
+        ActivityOptions,
+        honoured={
+            "task_queue", "schedule_to_close_timeout", "schedule_to_start_timeout", "start_to_close_timeout",
+            "heartbeat_timeout", "retry_policy", "priority",
+        },
+        no_effect={"start_delay": "activities of workflows have none; a Temporal server only repeats it in its answer"},
+    ),
+)  # fmt: skip
