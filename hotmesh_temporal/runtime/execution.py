@@ -143,7 +143,12 @@ class Executions:
 
     async def load_current(self, namespace: str, workflow_id: str) -> Loaded | None:
         """The current run of a workflow id as it is now, or None."""
-        return self._accept(await self.store.load_current_run(pointer_id(namespace, workflow_id)), None)
+        while True:
+            record = await self.store.load_current_run(pointer_id(namespace, workflow_id))
+            loaded = self._accept(record, None)
+            if record is None or loaded is None or loaded.state.running or loaded.revision == record.revision:
+                return loaded
+            # This process has closed it since the pointer was read: another run may be the current one by now.
 
     def _accept(self, record: RunRecord | None, asked_with: Loaded | None) -> Loaded | None:
         """``asked_with``: the store left out what this one has. It may have gone from the cache meanwhile."""

@@ -6,40 +6,29 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 import pytest_asyncio
-from google.protobuf.message import Message
 from hotmesh_temporal.providers.sqlite import SqliteBackend
 from temporalio.api.command.v1 import Command, CompleteWorkflowExecutionCommandAttributes
-from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import CommandType, EventType, HistoryEventFilterType, QueryResultType
 from temporalio.api.query.v1 import WorkflowQuery
-from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
     GetWorkflowExecutionHistoryResponse,
-    PollWorkflowTaskQueueRequest,
-    PollWorkflowTaskQueueResponse,
     QueryWorkflowRequest,
     QueryWorkflowResponse,
     RespondQueryTaskCompletedRequest,
     RespondQueryTaskCompletedResponse,
-    RespondWorkflowTaskCompletedRequest,
-    RespondWorkflowTaskCompletedResponse,
-    SignalWorkflowExecutionRequest,
-    SignalWorkflowExecutionResponse,
-    StartWorkflowExecutionRequest,
-    StartWorkflowExecutionResponse,
 )
 
 from hotmesh_temporal.contracts.backend import ConnectionSpec
 from hotmesh_temporal.frontend.server import Frontend
 from hotmesh_temporal.runtime.hints import Hints
+from tests.support import by_hand
 
-_Reply = TypeVar("_Reply", bound=Message)
-_QUEUE = TaskQueue(name="q")
 _RUN = WorkflowExecution(workflow_id="w")
 _LONGEST = 25.0
 
@@ -61,30 +50,6 @@ async def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerato
     await worker.close()
 
 
-async def _call(frontend: Frontend, request: Message, reply: type[_Reply]) -> _Reply:
-    method = type(request).__name__.removesuffix("Request")
-    answer = await frontend.call("workflow", method, request, metadata={}, deadline=60.0)
-    assert isinstance(answer, reply)
-    return answer
-
-
-async def _poll(worker: Frontend) -> PollWorkflowTaskQueueResponse:
-    request = PollWorkflowTaskQueueRequest(namespace="default", task_queue=_QUEUE, identity="worker")
-    return await _call(worker, request, PollWorkflowTaskQueueResponse)
-
-
-async def _answer(worker: Frontend, task: PollWorkflowTaskQueueResponse, *commands: Command) -> None:
-    request = RespondWorkflowTaskCompletedRequest(task_token=task.task_token, commands=commands)
-    await _call(worker, request, RespondWorkflowTaskCompletedResponse)
-
-
-async def _start(client: Frontend) -> None:
-    request = StartWorkflowExecutionRequest(
-        namespace="default", workflow_id="w", workflow_type=WorkflowType(name="W"), task_queue=_QUEUE, request_id="s"
-    )
-    await _call(client, request, StartWorkflowExecutionResponse)
-
-
 async def _close_event(client: Frontend) -> int:
     request = GetWorkflowExecutionHistoryRequest(
         namespace="default",
@@ -93,7 +58,7 @@ async def _close_event(client: Frontend) -> int:
         history_event_filter_type=HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT,
     )
     while True:
-        reply = await _call(client, request, GetWorkflowExecutionHistoryResponse)
+        reply = await by_hand.call(client, request, GetWorkflowExecutionHistoryResponse)
         if reply.history.events:
             return reply.history.events[0].event_type
         request.next_page_token = reply.next_page_token
@@ -102,14 +67,13 @@ async def _close_event(client: Frontend) -> int:
 async def test_tasks_signals_and_results_arrive(pair: tuple[Frontend, Frontend]) -> None:
     client, worker = pair
     begin = time.monotonic()
-    polling = asyncio.create_task(_poll(worker))
+    polling = asyncio.create_task(by_hand.poll(worker))
     await asyncio.sleep(0.2)  # the poll has looked once, and now waits
-    await _start(client)
-    await _answer(worker, await polling)
-    polling = asyncio.create_task(_poll(worker))
+    await by_hand.start(client, "w")
+    await by_hand.answer(worker, await polling)
+    polling = asyncio.create_task(by_hand.poll(worker))
     await asyncio.sleep(0.2)
-    signal = SignalWorkflowExecutionRequest(namespace="default", workflow_execution=_RUN, signal_name="go")
-    await _call(client, signal, SignalWorkflowExecutionResponse)
+    await by_hand.signal(client, "w")
     task = await polling
     assert EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED in [event.event_type for event in task.history.events]
     closing = asyncio.create_task(_close_event(client))
@@ -118,23 +82,23 @@ async def test_tasks_signals_and_results_arrive(pair: tuple[Frontend, Frontend])
         command_type=CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION,
         complete_workflow_execution_command_attributes=CompleteWorkflowExecutionCommandAttributes(),
     )
-    await _answer(worker, task, done)
+    await by_hand.answer(worker, task, done)
     assert await closing == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED
     assert time.monotonic() - begin < _LONGEST
 
 
 async def test_a_query_finds_its_worker_and_the_way_back(pair: tuple[Frontend, Frontend]) -> None:
     client, worker = pair
-    await _start(client)
-    await _answer(worker, await _poll(worker))
-    polling = asyncio.create_task(_poll(worker))
+    await by_hand.start(client, "w")
+    await by_hand.answer(worker, await by_hand.poll(worker))
+    polling = asyncio.create_task(by_hand.poll(worker))
     await asyncio.sleep(0.2)
     request = QueryWorkflowRequest(namespace="default", execution=_RUN, query=WorkflowQuery(query_type="state"))
-    asking = asyncio.create_task(_call(client, request, QueryWorkflowResponse))
+    asking = asyncio.create_task(by_hand.call(client, request, QueryWorkflowResponse))
     task = await polling
     assert task.query.query_type == "state"
     answered = QueryResultType.QUERY_RESULT_TYPE_ANSWERED
     answer = RespondQueryTaskCompletedRequest(task_token=task.task_token, namespace="default", completed_type=answered)
     answer.query_result.payloads.add(data=b"fine")
-    await _call(worker, answer, RespondQueryTaskCompletedResponse)
+    await by_hand.call(worker, answer, RespondQueryTaskCompletedResponse)
     assert (await asking).query_result.payloads[0].data == b"fine"

@@ -1,0 +1,98 @@
+"""What happens when two things happen at the same moment. Each test makes the one moment that matters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from hotmesh_temporal.providers.sqlite import SqliteBackend
+from temporalio.api.command.v1 import (
+    Command,
+    ContinueAsNewWorkflowExecutionCommandAttributes,
+    SignalExternalWorkflowExecutionCommandAttributes,
+)
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import CommandType, EventType
+
+from hotmesh_temporal.contracts.backend import ConnectionSpec
+from hotmesh_temporal.contracts.commit import RunRecord
+from hotmesh_temporal.contracts.store import StoreService
+from hotmesh_temporal.frontend.server import Frontend
+from hotmesh_temporal.runtime import matching
+from hotmesh_temporal.runtime.keys import QueueKey
+from tests.support import by_hand
+
+CONTINUE = Command(
+    command_type=CommandType.COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION,
+    continue_as_new_workflow_execution_command_attributes=ContinueAsNewWorkflowExecutionCommandAttributes(),
+)
+
+
+@pytest_asyncio.fixture
+async def frontend(tmp_path: Path) -> AsyncGenerator[Frontend, None]:
+    """An engine on a file."""
+    engine = Frontend(SqliteBackend(ConnectionSpec(provider="sqlite", url=f"sqlite:///{tmp_path / 'races.sqlite3'}")))
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+def after_the_pointer_is_read(
+    monkeypatch: pytest.MonkeyPatch, store: StoreService, workflow_id: str, happen: Callable[[], Awaitable[None]]
+) -> None:
+    """Let something happen once, between the reading of a workflow's current run and the use of what was read."""
+    read, happened = store.load_current_run, False
+
+    async def load(pointer_id: str, known: tuple[str, int] = ("", 0)) -> RunRecord | None:
+        nonlocal happened
+        record = await read(pointer_id, known)
+        if pointer_id.endswith(f"/{workflow_id}") and not happened:
+            happened = True
+            await happen()
+        return record
+
+    monkeypatch.setattr(store, "load_current_run", load)
+
+
+async def test_a_signal_meets_a_run_that_continues_as_new(frontend: Frontend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sender does not hear that there is nobody: the next run of the chain is there at every moment."""
+    await by_hand.start(frontend, "target", "targets")
+    first = await by_hand.poll(frontend, "targets")
+    await by_hand.start(frontend, "sender", "senders")
+
+    after_the_pointer_is_read(
+        monkeypatch, frontend.runtime.store, "target", lambda: by_hand.answer(frontend, first, CONTINUE)
+    )
+    signal = SignalExternalWorkflowExecutionCommandAttributes(
+        namespace="default", execution=WorkflowExecution(workflow_id="target"), signal_name="go"
+    )
+    command = Command(
+        command_type=CommandType.COMMAND_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION,
+        signal_external_workflow_execution_command_attributes=signal,
+    )
+    await by_hand.answer(frontend, await by_hand.poll(frontend, "senders"), command)
+    told = await by_hand.poll(frontend, "senders")
+    assert EventType.EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_SIGNALED in [
+        each.event_type for each in told.history.events
+    ]
+    second = await by_hand.poll(frontend, "targets")
+    assert second.workflow_execution.run_id != first.workflow_execution.run_id
+    signals = [each for each in second.history.events if each.HasField("workflow_execution_signaled_event_attributes")]
+    assert len(signals) == 1
+
+
+async def test_nothing_stays_in_the_queue_of_a_dead_worker(frontend: Frontend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sticky task that nobody takes goes to the normal queue, and its message goes away."""
+    monkeypatch.setattr(matching, "_DISCARD_SECONDS", 0.2)
+    await by_hand.start(frontend, "w")
+    await by_hand.answer(frontend, await by_hand.poll(frontend), sticky="dead", patience=1)
+    stream = frontend.runtime.matching.stream_of(QueueKey("default", False, "dead"))
+    await by_hand.signal(frontend, "w")
+    assert await frontend.runtime.stream.get_stream_depth(stream) == 1
+    task = await by_hand.poll(frontend)
+    assert task.workflow_execution.workflow_id == "w"
+    while await frontend.runtime.stream.get_stream_depth(stream):  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
