@@ -355,6 +355,24 @@ async def scenario_raw_update_unhandled_command(env: Env) -> None:
     await env.history(workflow_id)
 
 
+async def scenario_raw_update_unhandled_command_unsent(env: Env) -> None:
+    """The update comes while the task is in flight that fails: it goes with the next one."""
+    workflow_id, worker = await begun(env)
+    await signal(env, workflow_id)
+    task = await worker.poll()
+    waiting = send(env, workflow_id)
+    await admitted(env, workflow_id)
+    await signal(env, workflow_id)
+    await env.outcome("completion", worker.complete(task, complete_workflow()))
+    await asyncio.sleep(1)  # the server has forgotten the update, and asks its frontend to send it again
+    await admitted(env, workflow_id)
+    task = await worker.poll()
+    env.record("task", task)
+    await done(worker, task)
+    await env.outcome("update", waiting)
+    await env.history(workflow_id)
+
+
 async def scenario_raw_update_heartbeat(env: Env) -> None:
     workflow_id, worker = await begun(env)
     waiting = send(env, workflow_id)

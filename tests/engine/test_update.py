@@ -115,6 +115,17 @@ def test_updates_of_an_invalid_answer_are_given_up() -> None:
     assert [each.failure for each in run.state.rejected_updates] == [b""]
 
 
+def test_an_update_that_came_meanwhile_is_not_given_up() -> None:
+    run = idle()
+    run.signal()
+    run.take()
+    run.ask()
+    run.answer_badly(messages=[respond()])
+    assert list(run.state.asked_updates) == ["u"]
+    run.take()
+    assert run.sent() == ["u"]
+
+
 def test_a_heartbeat_does_not_bring_them_again() -> None:
     run = idle()
     run.ask()

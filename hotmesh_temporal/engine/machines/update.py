@@ -152,10 +152,12 @@ def reject_unprocessed(turn: Turn, task: WorkflowTask) -> None:
 
 
 def abort(turn: Turn) -> None:
-    """The answer that should have brought the outcomes was invalid."""
-    for asked in turn.state.asked_updates.values():
-        _keep_rejection(turn, asked, b"")
-    turn.state.asked_updates = {}
+    """The answer was invalid that should have brought the outcomes of what the worker has: nobody waits for those any
+    more. What has come meanwhile goes with the next task.
+    """
+    asked = turn.state.asked_updates
+    for update_id in [each for each, update in asked.items() if update.sent_with]:
+        _keep_rejection(turn, asked.pop(update_id), b"")
 
 
 def _wrong_state(state: ExecutionState, update_id: str, received: str) -> TaskFailed:
