@@ -17,6 +17,17 @@ class TaskDispatch:
     stamp: int
 
 
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A task that was offered on a sticky queue is off, because nobody took it in ``waited`` (nanoseconds).
+
+    As all tasks of a sticky queue wait equally long, whatever has waited there for that time is off too.
+    """
+
+    queue: str
+    waited: int
+
+
 class Work(str, Enum):
     """What one run has to do to another; the engine itself carries it out after the decision is committed."""
 

@@ -16,7 +16,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.sdk.v1 import EventGroupMarker, UserMetadata
 
 from .context import Context
-from .effects import TaskDispatch, WorkOrder
+from .effects import TaskDispatch, Withdrawal, WorkOrder
 from .events import BUFFERED, CLOSES_PENDING, FIELD_OF, KIND_OF
 from .evolve import append, fold
 from .machines import workflow_task
@@ -31,7 +31,7 @@ class Snapshot:
     state: bytes
     events: list[HistoryEvent]
     dispatches: list[TaskDispatch]
-    withdrawn: list[TaskDispatch]
+    withdrawn: list[Withdrawal]
     orders: list[WorkOrder]
     next_run: Turn | None
     visibility_changed: bool
@@ -46,7 +46,7 @@ class Turn:
     origin: HistoryEvent
     events: list[HistoryEvent] = field(default_factory=list[HistoryEvent])
     dispatches: list[TaskDispatch] = field(default_factory=list[TaskDispatch])
-    withdrawn: list[TaskDispatch] = field(default_factory=list[TaskDispatch])
+    withdrawn: list[Withdrawal] = field(default_factory=list[Withdrawal])
     orders: list[WorkOrder] = field(default_factory=list[WorkOrder])
     next_run: Turn | None = None
     visibility_changed: bool = False
@@ -145,7 +145,7 @@ class Turn:
         """Offer a task when the decision is committed."""
         self.dispatches.append(task)
 
-    def withdraw(self, task: TaskDispatch) -> None:
+    def withdraw(self, task: Withdrawal) -> None:
         """A task that was offered by an earlier decision is off: its message is of no use any more."""
         self.withdrawn.append(task)
 

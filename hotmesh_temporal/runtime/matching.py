@@ -20,7 +20,7 @@ from typing import Any
 from ..contracts.commit import MessageLease
 from ..contracts.errors import ContractError
 from ..contracts.stream import StreamService
-from ..contracts.types import STREAM_GROUP_WORKER, KeyParams, KeyType, StreamMessage
+from ..contracts.types import KeyParams, KeyType, StreamMessage
 from ..engine.effects import TaskDispatch
 from ..engine.turn import Turn
 from .hints import Hints
@@ -38,7 +38,7 @@ _KEEP_SECONDS = 0.5
 _RESERVED_SECONDS = 5.0
 """How much longer than asked a poll waits for the commit that is about to give it a task."""
 
-_REMOVE_BATCH = 100
+_DISCARD_SECONDS = LEASE_MS / 1000 + 1
 _GONE = "gone/"
 _GONE_KEPT = 1000
 _POLLER_SHOWN = 300 * 1_000_000_000
@@ -120,6 +120,7 @@ class Matching:
         self._sweeper: asyncio.Task[None] | None = None
         self._sweep_now = asyncio.Event()
         self._gone: dict[str, None] = {}
+        self._discarding: dict[str, asyncio.TimerHandle] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._closed = False
         self.hints: Hints = None  # type: ignore[assignment]  # set by the service that owns both
@@ -177,20 +178,25 @@ class Matching:
         if offer.waiter is not None:
             self.free(offer.waiter)
 
-    def discard(self, key: QueueKey, message: str) -> None:
-        """Soon remove a message that nobody took and that stands for nothing any more (a sticky queue left behind)."""
-        self._in_background(self._remove(self.stream_of(key), message))
+    def discard(self, key: QueueKey, age_ms: int) -> None:
+        """Soon remove the messages of a sticky queue that nobody took in ``age_ms``: they stand for nothing any more.
 
-    async def _remove(self, stream: str, text: str) -> None:
-        try:
-            found = await self._service.consume_messages(
-                stream, STREAM_GROUP_WORKER, self._engine_id, batch_size=_REMOVE_BATCH, lease_ms=LEASE_MS
+        Not before the leases have lapsed that a dead worker's process may hold. Queries in the queue are younger: they
+        wait for a few seconds at most.
+        """
+        stream, age = self.stream_of(key), max(age_ms, int(_DISCARD_SECONDS * 1000))
+        if stream not in self._discarding:
+            loop = asyncio.get_running_loop()
+            self._discarding[stream] = loop.call_later(
+                _DISCARD_SECONDS, lambda: self._in_background(self._trim(stream, age))
             )
-            useless = [each.message_id for each in found if each.data == text]
-            await self._service.delete_messages(stream, STREAM_GROUP_WORKER, useless)
-            await self._release([Delivery(stream, each, 0.0) for each in found if each.data != text])
+
+    async def _trim(self, stream: str, age_ms: int) -> None:
+        del self._discarding[stream]
+        try:
+            await self._service.trim_stream(stream, max_age=age_ms)
         except ContractError as error:
-            _LOG.debug("a message of no use stays in %s: %s", stream, error)
+            _LOG.debug("messages of no use stay in %s: %s", stream, error)
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -297,6 +303,8 @@ class Matching:
     async def close(self) -> None:
         """Stop; waiting polls end empty and messages in hand are given back."""
         self._closed = True
+        for discarding in self._discarding.values():
+            discarding.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         if self._sweeper is not None:
             self._sweeper.cancel()

@@ -40,7 +40,7 @@ class CommitPlan:
         self._documents: list[SearchDocument] = []
         self._offers: list[Offer] = []
         self._given: list[tuple[Waiter, Started]] = []
-        self._withdrawn: list[tuple[QueueKey, str]] = []
+        self._withdrawn: list[tuple[QueueKey, int]] = []
 
     def create(self, turn: Turn) -> Loaded:
         return self._write(turn, key_of_state(turn.state).job_id, None)
@@ -81,9 +81,8 @@ class CommitPlan:
         for order in turn.orders:
             message = encode_task(TaskMessage(job_id, order.event_id, work=order.work.value))
             self._offers.append(self._executions.matching.offer(ENGINE_QUEUE, message))
-        for withdrawn in turn.withdrawn:
-            queue, message = self._message(job_id, state, withdrawn)
-            self._withdrawn.append((queue, message))
+        for each in turn.withdrawn:
+            self._withdrawn.append((QueueKey(state.namespace, False, each.queue), ceil_ms(each.waited)))
         if turn.visibility_changed:
             self._documents.append(document(job_id, state))
         tail = (loaded.tail if loaded else []) + list(batches)
@@ -122,14 +121,10 @@ class CommitPlan:
             self._timers.append(TimerWrite(job_id, at))
             state.armed_at_ms = at
 
-    @staticmethod
-    def _message(job_id: str, state: ExecutionState, dispatch: TaskDispatch) -> tuple[QueueKey, str]:
-        """Where the message of a task goes, and its text."""
-        return _queue(state, dispatch), encode_task(TaskMessage(job_id, dispatch.event_id, dispatch.stamp))
-
     def _offer(self, job_id: str, state: ExecutionState, dispatch: TaskDispatch) -> None:
         matching = self._executions.matching
-        queue, message = self._message(job_id, state, dispatch)
+        queue = _queue(state, dispatch)
+        message = encode_task(TaskMessage(job_id, dispatch.event_id, dispatch.stamp))
         if dispatch.sticky and matching.is_gone(queue):
             queue = QueueKey(state.namespace, False, state.task_queue)
         self._offers.append(matching.offer(queue, message))
@@ -165,8 +160,8 @@ class CommitPlan:
             executions.matching.published(offer, message_id)
         for waiter, started in self._given:
             executions.matching.give(waiter, started)
-        for queue, message in self._withdrawn:
-            executions.matching.discard(queue, message)
+        for queue, waited_ms in self._withdrawn:
+            executions.matching.discard(queue, waited_ms)
 
     def _withdraw(self) -> None:
         """Nothing is given to anybody: the pollers go on waiting."""

@@ -32,7 +32,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
 from ..context import SECOND, Limits
-from ..effects import TaskDispatch
+from ..effects import TaskDispatch, Withdrawal
 from ..model import ExecutionState, WorkflowTask
 from ..protos import duration, moment, nanos, timestamp
 
@@ -291,8 +291,8 @@ def time_out(turn: Turn, kind: int) -> None:
     if task.attempt > 1 and kind == TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE:
         _next_attempt(turn.state)
         return
-    if not task.started_at:
-        turn.withdraw(TaskDispatch(False, task.queue, task.sticky, task.scheduled_event_id, task.attempt))
+    if task.sticky and not task.started_at:
+        turn.withdraw(Withdrawal(task.queue, task.schedule_deadline - task.scheduled_at))
     turn.record(
         WorkflowTaskTimedOutEventAttributes(
             scheduled_event_id=task.scheduled_event_id,
