@@ -1,7 +1,8 @@
-"""Nothing is lost or done twice while processes are killed and the database is restarted.
+"""Nothing is lost or done twice while processes are killed or stand still and the database is restarted.
 
-Three hundred workflows; a client and four workers, of which one is killed every second or two and replaced. The seed
-of the kills is printed; another one can be given in ``FAULTS_SEED``.
+A few hundred workflows and their children; a client and four workers, of which one is killed every second or two and
+replaced, and one stands still until all that it holds is taken from it. The seed of the kills is printed; another one
+can be given in ``FAULTS_SEED``. ``FAULTS_COUNT`` workflows instead of the usual number make a longer run.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import multiprocessing
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -19,30 +21,44 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
-from temporalio.client import WorkflowHistory
+from temporalio.client import WorkflowHandle, WorkflowHistory
 from temporalio.converter import default as default_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+from temporalio.workflow import ParentClosePolicy
 
 from hotmesh_temporal.client import Client
 from hotmesh_temporal.connection import resolve
 from hotmesh_temporal.contracts.errors import ContractError
 from hotmesh_temporal.contracts.search import All, Compare, Condition, Operator, SearchService
 from hotmesh_temporal.runtime.keys import APP_ID, HOTMESH_NAMESPACE
-from tests.faults.crowd import SIGNALS, Crowd, Outcome, continues, expected_results, workflow_id
-from tests.faults.crowd_process import run_client, run_worker
+from hotmesh_temporal.runtime.matching import LEASE_MS
+from tests.faults.crowd import (
+    SIGNALS,
+    UPDATES,
+    WORKFLOWS,
+    Outcome,
+    begins_with_update,
+    change_result,
+    continues,
+    expected_results,
+    left_child,
+    workflow_id,
+)
+from tests.faults.crowd_process import read_journal, run_client, run_worker, update_id
 from tests.support.postgres_server import PostgresServer
 
-COUNT = int(os.environ.get("FAULTS_COUNT", "300"))
+COUNT = int(os.environ.get("FAULTS_COUNT", "200"))
 WORKERS = 4
 KILL_SECONDS = (0.8, 2.0)
-CLIENT_KILLS = 2
+STOP_SECONDS = 1.2 * LEASE_MS / 1000
 SAMPLE = 50
 # Kills stop when this part of the workflows is done: the rest shows that what was orphaned is taken up.
 CHAOS_PART = 0.9
-CHAOS_SECONDS = 60.0
-DRAIN_SECONDS = 60.0
+CHAOS_SECONDS = 60.0 * max(1.0, COUNT / 200)
+DRAIN_SECONDS = 120.0
 CALL_PAUSE = 0.015
 
 
@@ -54,8 +70,12 @@ class Plan:
     folder: Path
     random: random.Random
     restart: Callable[[], None] | None = None
-    restarts: int = 2
     log: Callable[[str], None] = field(default=lambda text: print(text, flush=True))
+
+    @property
+    def journal(self) -> str:
+        """Where the client writes down what was acknowledged."""
+        return str(self.folder / "acknowledged")
 
 
 @pytest.fixture
@@ -84,6 +104,7 @@ async def play(plan: Plan) -> None:
         async with open_search(plan.connection) as search:
             await chaos(plan, crew, search)
             await calm(plan, crew, search)
+            await check_children(search)
     finally:
         crew.end()
     await check_results(plan)
@@ -104,6 +125,7 @@ class Crew:
         self._log = str(plan.folder / "crew.log")
         self.workers = [self._start(run_worker, plan.connection, self._log) for _ in range(WORKERS)]
         self.client = self._start_client()
+        self._stopped: tuple[BaseProcess, float] | None = None
 
     def _start(self, target: Callable[..., None], *arguments: object) -> BaseProcess:
         process = self._context.Process(target=target, args=arguments, daemon=True)
@@ -111,32 +133,56 @@ class Crew:
         return process
 
     def _start_client(self) -> BaseProcess:
-        done = str(self._plan.folder / "acknowledged")
-        return self._start(run_client, self._plan.connection, self._log, done, COUNT, CALL_PAUSE)
+        return self._start(run_client, self._plan.connection, self._log, self._plan.journal, COUNT, CALL_PAUSE)
 
     def kill_worker(self) -> None:
         """Kill one without warning and put another in its place. None may have ended by itself."""
-        index = self._plan.random.randrange(WORKERS)
-        self._check(self.workers[index])
+        index = self._choose()
         self._kill(self.workers[index])
         self.workers[index] = self._start(run_worker, self._plan.connection, self._log)
 
-    def kill_client(self) -> bool:
+    def kill_client(self) -> None:
         """The same with the client, unless it is done."""
-        if self.client.exitcode is not None:
-            return False
-        self._kill(self.client)
-        self.client = self._start_client()
-        return True
+        if not self.client_is_done:
+            self._kill(self.client)
+            self.client = self._start_client()
+
+    def stop_worker(self) -> None:
+        """Let one stand still for so long that all its leases lapse; `go_on` wakes it up."""
+        worker = self.workers[self._choose()]
+        _send_signal(worker, signal.SIGSTOP)
+        self._stopped = (worker, time.monotonic() + STOP_SECONDS)
+
+    def go_on(self, *, at_once: bool = False) -> None:
+        """Wake up the worker that stands still, when its time is over."""
+        if self._stopped is not None and (at_once or time.monotonic() >= self._stopped[1]):
+            _send_signal(self._stopped[0], signal.SIGCONT)
+            self._stopped = None
+
+    @property
+    def stands_still(self) -> bool:
+        """A worker was stopped and has not gone on."""
+        return self._stopped is not None
 
     @property
     def client_is_done(self) -> bool:
-        """Every start and signal was acknowledged. Fails if one was refused."""
+        """Every call was acknowledged. Fails if one was refused."""
         assert self.client.exitcode in (None, 0), f"the client failed, see {self._log}"
         return self.client.exitcode == 0
 
-    def _check(self, worker: BaseProcess) -> None:
-        assert worker.exitcode is None, f"a worker ended by itself, see {self._log}"
+    def show_tasks(self) -> None:
+        """Let everybody write to the log what it is waiting for."""
+        for process in (*self.workers, self.client):
+            if process.exitcode is None:
+                _send_signal(process, signal.SIGUSR1)
+
+    def _choose(self) -> int:
+        """A worker that does not stand still: that one shall come back late, not die."""
+        while True:
+            index = self._plan.random.randrange(WORKERS)
+            assert self.workers[index].exitcode is None, f"a worker ended by itself, see {self._log}"
+            if self._stopped is None or self.workers[index] is not self._stopped[0]:
+                return index
 
     def _kill(self, process: BaseProcess) -> None:
         process.kill()
@@ -146,6 +192,11 @@ class Crew:
         """Kill everybody."""
         for process in (*self.workers, self.client):
             self._kill(process)
+
+
+def _send_signal(process: BaseProcess, number: signal.Signals) -> None:
+    assert process.pid is not None
+    os.kill(process.pid, number)
 
 
 @contextlib.asynccontextmanager
@@ -160,28 +211,62 @@ async def open_search(connection: str) -> AsyncGenerator[SearchService, None]:
         await backend.close()
 
 
-def _of_the_crowd(status: str) -> Condition:
-    """The crowd's workflows of this status; their children do not count."""
-    conditions = (Compare("WorkflowType", Operator.EQ, "Crowd"), Compare("ExecutionStatus", Operator.EQ, status))
+def _of(kind: str, status: str) -> Condition:
+    """The workflows of this type and status."""
+    conditions = (Compare("WorkflowType", Operator.EQ, kind), Compare("ExecutionStatus", Operator.EQ, status))
     return All(conditions)
 
 
-async def completed(search: SearchService) -> int:
-    """How many workflows are completed; 0 while the database cannot say."""
+async def count(search: SearchService, condition: Condition) -> int | None:
+    """How many runs there are; None while the database cannot say."""
     try:
-        counts = await search.count("default", _of_the_crowd("Completed"))
+        counts = await search.count("default", condition)
     except ContractError:
-        return 0
+        return None
     return counts.get(None, 0)
 
 
-async def not_completed(search: SearchService) -> list[str]:
-    """Ids of the others."""
+async def completed(search: SearchService) -> int:
+    """How many workflows of the crowd are completed; 0 while the database cannot say."""
+    return await count(search, _of("Crowd", "Completed")) or 0
+
+
+async def ended_badly(search: SearchService) -> list[str]:
+    """Workflows of the crowd that ended in another way than by completing."""
     found: list[str] = []
-    for status in ("Running", "Failed", "TimedOut", "Terminated", "Canceled"):
-        page = await search.query("default", _of_the_crowd(status))
-        found += [f"{document.fields['WorkflowId']} ({status})" for document in page.documents]
+    for status in ("Failed", "TimedOut", "Terminated", "Canceled"):
+        found += await _names(search, status)
     return found
+
+
+async def _names(search: SearchService, status: str) -> list[str]:
+    try:
+        page = await search.query("default", _of("Crowd", status))
+    except ContractError:
+        return []
+    return [f"{document.fields['WorkflowId']} ({status})" for document in page.documents]
+
+
+async def children_are_left(search: SearchService) -> bool:
+    """Some child has not ended yet, as far as is known."""
+    return [await count(search, _of(kind, "Running")) for kind in ("Doubles", "Patient")] != [0, 0]
+
+
+async def keep_histories(plan: Plan, left: list[str]) -> None:
+    """Write the histories of these workflows, and of their children, to the folder of the logs."""
+    client = await Client.connect(connection=plan.connection)
+    for name in left:
+        workflow = name.split()[0]
+        ids = [workflow]
+        history = await client.get_workflow_handle(workflow).fetch_history()
+        for event in history.events:
+            if event.HasField("start_child_workflow_execution_initiated_event_attributes"):
+                ids.append(event.start_child_workflow_execution_initiated_event_attributes.workflow_id)
+        for each in ids:
+            with contextlib.suppress(Exception):
+                history = await client.get_workflow_handle(each).fetch_history()
+                (plan.folder / f"{each}.history").write_text("\n".join(str(event) for event in history.events))
+    await client.close()
 
 
 # -- what happens ------------------------------------------------------------------------------------------------------
@@ -189,53 +274,87 @@ async def not_completed(search: SearchService) -> list[str]:
 
 async def chaos(plan: Plan, crew: Crew, search: SearchService) -> None:
     """Kill somebody every now and then until most workflows are completed."""
-    begin, kills, client_kills, restarts = time.monotonic(), 0, 0, 0
-    while time.monotonic() - begin < CHAOS_SECONDS:
+    begin, kills, progress = time.monotonic(), 0, 0.0
+    events = Events(plan, crew)
+    while progress < 1.0 or crew.stands_still or not crew.client_is_done:
         await asyncio.sleep(plan.random.uniform(*KILL_SECONDS))
+        crew.go_on()
         crew.kill_worker()
         kills += 1
-        done = await completed(search)
-        if done >= COUNT * CHAOS_PART:
+        # On a slow machine the clock drives what else happens.
+        time_share = (time.monotonic() - begin) / CHAOS_SECONDS
+        progress = max(await completed(search) / (COUNT * CHAOS_PART), time_share)
+        await events.happen(progress)
+        if time_share > 1.0:
             break
-        if client_kills < CLIENT_KILLS and done >= COUNT * (client_kills + 1) / 10:
-            client_kills += crew.kill_client()
-        if plan.restart is not None and restarts < plan.restarts and done >= COUNT * (restarts + 1) / 4:
-            restarts += 1
-            await asyncio.to_thread(plan.restart)
-    spent = time.monotonic() - begin
-    plan.log(
-        f"chaos: {spent:.1f} s, {kills} workers and {client_kills} clients killed, {restarts} restarts of the database"
-    )
-    assert client_kills == CLIENT_KILLS
-    assert plan.restart is None or restarts == plan.restarts
+    crew.go_on(at_once=True)
+    plan.log(f"chaos: {time.monotonic() - begin:.1f} s, {kills} workers killed, {events}")
+
+
+class Events:
+    """What happens beside the kills of workers, each at its own share of the progress (0 to 1)."""
+
+    def __init__(self, plan: Plan, crew: Crew) -> None:
+        self._plan = plan
+        self._crew = crew
+        self._due = [(0.1, "client killed"), (0.2, "client killed"), (0.3, "worker stopped")]
+        if plan.restart is not None:
+            self._due += [(0.25, "database restarted"), (0.5, "database restarted")]
+        self._due.sort()
+        self._happened: Counter[str] = Counter()
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name}: {count}" for name, count in self._happened.items())
+
+    async def happen(self, progress: float) -> None:
+        """Let everything happen that is due."""
+        while self._due and self._due[0][0] <= progress:
+            _, name = self._due.pop(0)
+            self._happened[name] += 1
+            if name == "client killed":
+                self._crew.kill_client()
+            elif name == "worker stopped":
+                self._crew.stop_worker()
+            elif self._plan.restart is not None:
+                await asyncio.to_thread(self._plan.restart)
 
 
 async def calm(plan: Plan, crew: Crew, search: SearchService) -> None:
     """Let the crew finish."""
     begin = time.monotonic()
-    while not crew.client_is_done or await completed(search) < COUNT:
+    while not crew.client_is_done or await completed(search) < COUNT or await children_are_left(search):
         await asyncio.sleep(0.2)
-        if time.monotonic() - begin > DRAIN_SECONDS:
-            left = await not_completed(search)
-            with contextlib.suppress(AssertionError):
-                await asyncio.to_thread(check_database, plan)
-            pytest.fail(f"these workflows are not completed: {left}; see {plan.folder}")
+        if time.monotonic() - begin > DRAIN_SECONDS or await ended_badly(search):
+            await explain(plan, crew, search)
     plan.log(f"calm: {time.monotonic() - begin:.1f} s")
+
+
+async def explain(plan: Plan, crew: Crew, search: SearchService) -> NoReturn:
+    """Fail with all that helps to find out why."""
+    crew.show_tasks()
+    left = await ended_badly(search) + await _names(search, "Running")
+    await keep_histories(plan, left)
+    with contextlib.suppress(AssertionError):
+        await asyncio.to_thread(check_database, plan)
+    done, client = await completed(search), "is done" if crew.client_is_done else "is not done"
+    pytest.fail(f"{done} are completed, but not {left}; the client {client}; see {plan.folder}")
 
 
 # -- the reckoning -----------------------------------------------------------------------------------------------------
 
 
 async def check_results(plan: Plan) -> None:
-    """Every workflow has the right result, and has got each signal exactly once."""
+    """Every workflow has the right result, and has got each signal and update exactly once."""
     client = await Client.connect(connection=plan.connection)
     sample = set(plan.random.sample(range(COUNT), min(SAMPLE, COUNT)))
+    journal = read_journal(plan.journal)
     histories: list[WorkflowHistory] = []
     wrong: list[str] = []
     for number in range(COUNT):
         handle = client.get_workflow_handle(workflow_id(number), result_type=Outcome)
-        history = await handle.fetch_history()
-        wrong += await differences(number, await handle.result(), history)
+        history, outcome = await handle.fetch_history(), await handle.result()
+        wrong += await differences(number, outcome, history)
+        wrong += await updates_differ(number, outcome, handle, journal)
         if number in sample:
             histories.append(history)
     await client.close()
@@ -244,17 +363,51 @@ async def check_results(plan: Plan) -> None:
 
 
 async def differences(number: int, outcome: Outcome, history: WorkflowHistory) -> list[str]:
-    """What is wrong with one workflow. A signal that is sent again after continue-as-new reaches the next run too."""
+    """What is wrong with one workflow.
+
+    A signal or update that is sent again after continue-as-new reaches the next run too.
+    """
     wrong: list[str] = []
     if outcome.results != expected_results(number):
         wrong.append(f"workflow {number}: results {outcome.results}, not {expected_results(number)}")
-    got = sorted(set(outcome.got)) if continues(number) else sorted(outcome.got)
-    if got != list(range(SIGNALS)):
-        wrong.append(f"workflow {number}: got signals {outcome.got}")
+    for kind, found, wanted in (("signals", outcome.got, SIGNALS), ("updates", outcome.changes, UPDATES)):
+        got = sorted(set(found)) if continues(number) else sorted(found)
+        if got != list(range(wanted)):
+            wrong.append(f"workflow {number}: got {kind} {found}")
     signals = Counter(await signals_of(history))
     if any(count > 1 for count in signals.values()):
         wrong.append(f"workflow {number}: signals in the history of its last run: {signals}")
     return wrong
+
+
+async def updates_differ(
+    number: int, outcome: Outcome, handle: WorkflowHandle[Any, Any], journal: dict[str, str]
+) -> list[str]:
+    """What is wrong with the updates: each was answered as the workflow did it, and is answered so ever after."""
+    wrong: list[str] = []
+    if journal[f"reject {number}"] != "rejected":
+        wrong.append(f"workflow {number}: a bad update was answered with {journal[f'reject {number}']}")
+    for value in range(UPDATES):
+        name = f"start {number}" if value == 0 and begins_with_update(number) else f"update {number} {value}"
+        told, places = journal[name], [place for place, each in enumerate(outcome.changes, 1) if each == value]
+        if continues(number):
+            right = not told or int(told) in [change_result(place, value) for place in places]
+        else:
+            again = await handle.get_update_handle(update_id(value), result_type=int).result()
+            right = [int(told)] == [again] == [change_result(place, value) for place in places]
+        if not right:
+            wrong.append(f"workflow {number}: update {value} was answered with {told!r}, its places are {places}")
+    return wrong
+
+
+async def check_children(search: SearchService) -> None:
+    """Children that were left behind ended by the policy of each."""
+    for policy, status in ((ParentClosePolicy.TERMINATE, "Terminated"), (ParentClosePolicy.REQUEST_CANCEL, "Canceled")):
+        wanted = {f"{workflow_id(number)}-0" for number in range(COUNT) if left_child(number) == policy}
+        page = await search.query("default", _of("Patient", status), page_size=10 * COUNT)
+        found = {str(document.fields["WorkflowId"]) for document in page.documents}
+        missing = sorted(wanted - found)
+        assert not missing, f"{missing} should be {status}"
 
 
 async def signals_of(history: WorkflowHistory) -> Sequence[int]:
@@ -269,7 +422,7 @@ async def signals_of(history: WorkflowHistory) -> Sequence[int]:
 
 async def check_replay(histories: Sequence[WorkflowHistory]) -> None:
     """The SDK finds the histories to be those of the workflow."""
-    replayer = Replayer(workflows=[Crowd], workflow_runner=UnsandboxedWorkflowRunner())
+    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=UnsandboxedWorkflowRunner())
     for history in histories:
         await replayer.replay_workflow(history)
 
