@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from compat_tests.mutations import COMPARED
 from compat_tests.runner import Runner, discover
 from compat_tests.targets import TARGETS
 
@@ -43,3 +44,10 @@ async def runner(request: pytest.FixtureRequest) -> AsyncIterator[Runner]:
             runner.start(target, name, scenarios[name], repeat=int(target == "temporal"))
     yield runner
     await runner.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many spoiled requests the session compared, by kind of request."""
+    if COMPARED:
+        total = f"{COMPARED.total()} requests with one field spoiled were compared: "
+        terminalreporter.write_line(total + ", ".join(f"{kind} {count}" for kind, count in sorted(COMPARED.items())))

@@ -10,6 +10,7 @@ from temporalio.api.enums.v1 import RetryState, TimeoutType
 from temporalio.api.failure.v1 import Failure
 
 from .context import SECOND
+from .durations import cut_down, product
 from .protos import duration, nanos
 
 _RETRIED_TIMEOUTS = {
@@ -18,6 +19,7 @@ _RETRIED_TIMEOUTS = {
 }
 
 
+_MAXIMUM_FACTOR = 100
 _TIMEOUT_PREFIX = "TemporalTimeout:"
 _TIMEOUT_KINDS = ("StartToClose", "ScheduleToStart", "ScheduleToClose", "Heartbeat")
 
@@ -100,7 +102,9 @@ def with_defaults(policy: RetryPolicy) -> RetryPolicy:
     if not filled.backoff_coefficient:
         filled.backoff_coefficient = 2.0
     if not nanos(filled.maximum_interval):
-        filled.maximum_interval.CopyFrom(duration(100 * nanos(filled.initial_interval)))
+        filled.maximum_interval.CopyFrom(product(filled.initial_interval, _MAXIMUM_FACTOR))
+    cut_down(filled.initial_interval)
+    cut_down(filled.maximum_interval)
     return filled
 
 
@@ -111,14 +115,17 @@ def problem(policy: RetryPolicy, *, filled: bool = False) -> str | None:
     """
     if policy.maximum_attempts == 1:
         return _problem_of_types(policy)
-    initial, maximum = nanos(policy.initial_interval), nanos(policy.maximum_interval)
-    if initial < 0:
-        return "invalid InitialInterval set on retry policy: negative duration"
-    if (policy.backoff_coefficient or filled) and policy.backoff_coefficient < 1:
+    whole = policy if filled else with_defaults(policy)
+    wrong = cut_down(whole.initial_interval)
+    if wrong is not None:
+        return f"invalid InitialInterval set on retry policy: {wrong}"
+    if whole.backoff_coefficient < 1:
         return "BackoffCoefficient cannot be less than 1 on retry policy."
-    if maximum < 0:
-        return "invalid MaximumInterval set on retry policy: negative duration"
-    if maximum and maximum < initial:
+    wrong = cut_down(whole.maximum_interval)
+    if wrong is not None:
+        return f"invalid MaximumInterval set on retry policy: {wrong}"
+    maximum = nanos(whole.maximum_interval)
+    if maximum and maximum < nanos(whole.initial_interval):
         return "MaximumInterval cannot be less than InitialInterval on retry policy."
     if policy.maximum_attempts < 0:
         return "MaximumAttempts cannot be negative on retry policy."

@@ -14,9 +14,10 @@ from ..errors import TaskFailed, WorkflowCompleted, activity_not_found, not_foun
 from . import commands
 from .commands import messages
 from .commands.scope import CommandScope
+from .durations import cut_down
 from .machines import activity, update, workflow, workflow_task
 from .model import Activity, ExecutionState, WorkflowTask
-from .protos import timestamp
+from .protos import nanos, timestamp
 from .turn import Turn
 
 INLINE_REQUEST_ID = "request-from-RespondWorkflowTaskCompleted"
@@ -153,8 +154,8 @@ def _check_heartbeat(turn: Turn, task: WorkflowTask) -> None:
 def _set_sticky(state: ExecutionState, request: RespondWorkflowTaskCompletedRequest) -> None:
     sticky = request.sticky_attributes
     state.sticky_queue = sticky.worker_task_queue.name
-    timeout = sticky.schedule_to_start_timeout
-    state.sticky_timeout = timeout.seconds * 1_000_000_000 + timeout.nanos if state.sticky_queue else 0
+    cut_down(sticky.schedule_to_start_timeout)
+    state.sticky_timeout = nanos(sticky.schedule_to_start_timeout) if state.sticky_queue else 0
 
 
 def _note_reset_point(

@@ -8,6 +8,7 @@ import msgspec
 
 from ..errors import RpcError, invalid_argument
 from ..runtime.keys import RunKey
+from . import validate
 
 
 class WorkflowTaskToken(msgspec.Struct, tag="w", array_like=True, forbid_unknown_fields=True):
@@ -78,6 +79,8 @@ def encode(token: msgspec.Struct) -> bytes:
 
 def decode_task(kind: type[_T], data: bytes, namespace: str) -> _T:
     """The task of a token. INVALID_ARGUMENT if it is none of ours, or of another namespace."""
+    if namespace:
+        validate.namespace(namespace)
     if not data:
         raise invalid_argument("Task token not set on request.")
     try:

@@ -7,16 +7,18 @@ import uuid
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Priority, RetryPolicy, WorkflowExecution, WorkflowType
-from temporalio.api.enums.v1 import TaskQueueKind
+from temporalio.api.deployment.v1 import WorkerDeploymentOptions
+from temporalio.api.enums.v1 import TaskQueueKind, WorkerVersioningMode
 from temporalio.api.taskqueue.v1 import TaskQueue
 
 from ..engine import retry
-from ..engine.protos import nanos
+from ..engine.durations import cut_down
+from ..engine.priorities import problem as problem_of_priority
 from ..errors import invalid_argument, namespace_not_found, unimplemented
 
 DEFAULT_NAMESPACE = "default"
 ID_LENGTH = 1000
-_FAIRNESS_KEY_LENGTH = 64
+_BUILD_ID_LENGTH = 255
 _RESERVED_QUEUE_PREFIX = "/_sys/"
 
 
@@ -24,6 +26,7 @@ def namespace(name: str) -> None:
     """The namespace exists."""
     if not name:
         raise invalid_argument("Namespace is empty.")
+    length("Namespace", name)
     if name != DEFAULT_NAMESPACE:
         raise namespace_not_found(name)
 
@@ -66,6 +69,17 @@ def length_at_most(title: str, text: str) -> None:
         raise invalid_argument(f"{title} exceeds maximum allowed length ({size}/{ID_LENGTH})")
 
 
+def identity(given: str) -> None:
+    """The name of a worker is not too long."""
+    length("Identity", given)
+
+
+def build_id(given: str) -> None:
+    """The name of a build is not too long."""
+    if len(given) > _BUILD_ID_LENGTH:
+        raise invalid_argument("Build ID exceeds configured limit.workerBuildIdSize, use a shorter build ID.")
+
+
 def blob(given: Message, limit: int) -> None:
     """A payload is not too large."""
     if given.ByteSize() > limit:
@@ -91,27 +105,39 @@ def task_queue(given: TaskQueue, *, present: bool, empty: str = "missing task qu
         raise invalid_argument(f"task queue name cannot start with reserved prefix {_RESERVED_QUEUE_PREFIX}")
 
 
-def polled_queue(given: TaskQueue, *, present: bool) -> None:
-    """A poll names a queue; a sticky one also names its normal one."""
+def partition(given: TaskQueue, *, present: bool, activities: bool) -> None:
+    """A queue of workflow tasks or activities to take tasks from, or to look at."""
     task_queue(given, present=present)
-    if given.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY and not given.normal_name:
-        raise invalid_argument("normal name is not set on a sticky task queue")
+    if given.kind == TaskQueueKind.TASK_QUEUE_KIND_WORKER_COMMANDS:
+        kind = "Activity" if activities else "Workflow"
+        raise invalid_argument(
+            f"worker-commands partitions must have nexus task type, got: {kind}. base name: {given.name}"
+        )
+    if given.normal_name and given.kind != TaskQueueKind.TASK_QUEUE_KIND_STICKY:
+        raise invalid_argument(
+            f"only sticky queues can have normal name. tq: {given.name}, normal name: {given.normal_name}"
+        )
+
+
+def deployment(given: WorkerDeploymentOptions) -> None:
+    """A versioned deployment has both names."""
+    versioned = given.worker_versioning_mode == WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
+    if versioned and not (given.deployment_name and given.build_id):
+        raise invalid_argument("Deployment name and build id must be set together.")
+
+
+def duration(title: str, given: Duration) -> None:
+    """A duration makes sense. One that is too long is cut down."""
+    wrong = cut_down(given)
+    if wrong is not None:
+        raise invalid_argument(f"An invalid {title} is set on request. cause: {wrong}")
 
 
 def priority(given: Priority) -> None:
-    """A priority is one that task queues could serve by."""
-    if given.priority_key < 0:
-        raise invalid_argument("priority key can't be negative")
-    if len(given.fairness_key.encode()) > _FAIRNESS_KEY_LENGTH:
-        raise invalid_argument("fairness key length exceeds limit")
-    if given.fairness_weight < 0:
-        raise invalid_argument("must be greater than zero")
-
-
-def not_negative(title: str, given: Duration) -> None:
-    """A duration is not negative."""
-    if nanos(given) < 0:
-        raise invalid_argument(f"An invalid {title} is set on request. cause: negative duration")
+    """A priority makes sense."""
+    wrong = problem_of_priority(given)
+    if wrong is not None:
+        raise invalid_argument(wrong)
 
 
 def retry_policy(given: RetryPolicy) -> None:

@@ -193,12 +193,12 @@ def test_the_memo_is_merged() -> None:
 
 def test_search_attributes_are_merged() -> None:
     run = Run()
-    run.turn(commands.search_attributes({"BinaryChecksums": b'"a"', "BatcherUser": b'"b"'}))
+    run.turn(commands.search_attributes({"BinaryChecksums": b'["a"]', "BatcherUser": b'"b"'}))
     run.signal()
     run.turn(commands.search_attributes({"BatcherUser": b'"c"'}))
     found = SearchAttributes.FromString(run.state.search_attributes)
     assert {key: value.data for key, value in found.indexed_fields.items()} == {
-        "BinaryChecksums": b'"a"',
+        "BinaryChecksums": b'["a"]',
         "BatcherUser": b'"c"',
     }
 

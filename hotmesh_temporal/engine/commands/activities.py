@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 from temporalio.api.command.v1 import Command, ScheduleActivityTaskCommandAttributes
 from temporalio.api.common.v1 import RetryPolicy
 from temporalio.api.enums.v1 import CommandType, EventType, TaskQueueKind, WorkflowTaskFailedCause
@@ -12,8 +14,10 @@ from temporalio.api.history.v1 import (
 )
 from temporalio.api.taskqueue.v1 import TaskQueue
 
+from ..durations import cut_down
 from ..events import CLOSES_PENDING, FIELD_OF
 from ..machines import activity
+from ..priorities import problem as problem_of_priority
 from ..protos import duration, nanos
 from ..retry import problem, with_defaults
 from ..turn import Turn
@@ -25,7 +29,10 @@ _DUPLICATE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_SCHEDULE_ACTIVIT
 _TOO_MANY = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_PENDING_ACTIVITIES_LIMIT_EXCEEDED
 
 
-_TIMEOUTS = ("schedule_to_close_timeout", "schedule_to_start_timeout", "start_to_close_timeout", "heartbeat_timeout")
+_Timeout = Literal[
+    "schedule_to_close_timeout", "schedule_to_start_timeout", "start_to_close_timeout", "heartbeat_timeout"
+]
+_TIMEOUTS: tuple[_Timeout, ...] = get_args(_Timeout)
 
 
 def schedule(scope: CommandScope, command: Command) -> None:
@@ -75,7 +82,10 @@ def check(given: ScheduleActivityTaskCommandAttributes, id_limit: int) -> None:
         )
     for field in _TIMEOUTS:
         title = "".join(part.capitalize() for part in field.split("_"))
-        require(nanos(getattr(given, field)) >= 0, _BAD, f"invalid {title}: negative duration")
+        wrong = cut_down(getattr(given, field)) if given.HasField(field) else None
+        require(wrong is None, _BAD, f"invalid {title}: {wrong}")
+    wrong = problem_of_priority(given.priority)
+    require(wrong is None, _BAD, f"invalid priorities: {wrong}")
 
 
 def _attributes(
@@ -85,7 +95,11 @@ def _attributes(
     return ActivityTaskScheduledEventAttributes(
         activity_id=given.activity_id,
         activity_type=given.activity_type,
-        task_queue=TaskQueue(name=given.task_queue.name, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL),
+        task_queue=TaskQueue(
+            name=given.task_queue.name,
+            kind=given.task_queue.kind or TaskQueueKind.TASK_QUEUE_KIND_NORMAL,
+            normal_name=given.task_queue.normal_name,
+        ),
         header=given.header if given.HasField("header") else None,
         input=given.input if given.HasField("input") else None,
         schedule_to_close_timeout=duration(whole),
@@ -121,7 +135,7 @@ def timeouts(given: ScheduleActivityTaskCommandAttributes, run_timeout: int) -> 
 def request_cancel(scope: CommandScope, command: Command) -> None:
     """RequestCancelActivityTask. An activity that nobody works on is canceled at once."""
     scheduled_id = command.request_cancel_activity_task_command_attributes.scheduled_event_id
-    require(scheduled_id, _BAD_CANCEL, "ScheduledEventId is not set on RequestCancelActivityTaskCommand.")
+    require(scheduled_id > 0, _BAD_CANCEL, "ScheduledEventId is not set on RequestCancelActivityTaskCommand.")
     turn = scope.turn
     pending = turn.state.activities.get(scheduled_id)
     require(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 from temporalio.api.command.v1 import Command, StartChildWorkflowExecutionCommandAttributes
 from temporalio.api.enums.v1 import (
     CommandType,
@@ -15,16 +17,22 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 
 from ...errors import namespace_not_found
 from .. import cron
+from ..durations import cut_down
 from ..effects import Work, WorkOrder
+from ..nulls import attributes_without_nulls, memo_without_nulls
+from ..priorities import problem as problem_of_priority
 from ..protos import duration, nanos
 from ..retry import problem, with_defaults
 from ..search_attributes import problem as attributes_problem
+from ..search_attributes import typed
 from .scope import CommandScope, require, require_size
 
 _BAD = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_START_CHILD_EXECUTION_ATTRIBUTES
 _BAD_SEARCH = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES
 _DISABLED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FEATURE_DISABLED
 _TOO_MANY = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_PENDING_CHILD_WORKFLOWS_LIMIT_EXCEEDED
+_Timeout = Literal["workflow_execution_timeout", "workflow_run_timeout", "workflow_task_timeout"]
+_TIMEOUTS: tuple[_Timeout, ...] = get_args(_Timeout)
 _COMMAND = "StartChildWorkflowExecutionCommand"
 
 
@@ -36,7 +44,13 @@ def start(scope: CommandScope, command: Command) -> None:
     require(not given.HasField("versioning_override"), _DISABLED, "worker versioning is not supported")
     _fill(scope, given)
     _check(given, turn.ctx.limits.id_length)
-    wrong = attributes_problem(given.search_attributes.indexed_fields, turn.state.namespace)
+    same_queue = given.task_queue.name == turn.state.task_queue
+    require(
+        same_queue or not given.inherit_build_id,
+        _BAD,
+        "StartChildWorkflowExecution with UseCompatibleVersion cannot run on different task queue.",
+    )
+    wrong = attributes_problem(given.search_attributes, turn.state.namespace, turn.ctx.limits)
     require(wrong is None, _BAD_SEARCH, wrong or "")
     require_size(scope, given.input, "StartChildWorkflowExecutionCommandAttributes.Input")
     limit, pending = turn.ctx.limits.pending_children, len(turn.state.children)
@@ -53,7 +67,11 @@ def _fill(scope: CommandScope, given: StartChildWorkflowExecutionCommandAttribut
     """What was left out."""
     given.namespace = scope.turn.state.namespace
     given.task_queue.CopyFrom(
-        TaskQueue(name=given.task_queue.name or scope.turn.state.task_queue, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL)
+        TaskQueue(
+            name=given.task_queue.name or scope.turn.state.task_queue,
+            kind=given.task_queue.kind or TaskQueueKind.TASK_QUEUE_KIND_NORMAL,
+            normal_name=given.task_queue.normal_name,
+        )
     )
     given.parent_close_policy = given.parent_close_policy or ParentClosePolicy.PARENT_CLOSE_POLICY_TERMINATE
     allow = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
@@ -80,14 +98,17 @@ def _check(given: StartChildWorkflowExecutionCommandAttributes, limit: int) -> N
         f"WorkflowType on {_COMMAND} exceeds length limit. WorkflowId={workflow_id} WorkflowType={kind} "
         f"Length={size} Limit={limit} Namespace={namespace}",
     )
-    for name in ("workflow_execution_timeout", "workflow_run_timeout", "workflow_task_timeout"):
+    for name in _TIMEOUTS:
         title = "".join(part.capitalize() for part in name.split("_"))
-        require(nanos(getattr(given, name)) >= 0, _BAD, f"Invalid {title} on {_COMMAND}: negative duration. {who}")
+        wrong = cut_down(getattr(given, name)) if given.HasField(name) else None
+        require(wrong is None, _BAD, f"Invalid {title} on {_COMMAND}: {wrong}. {who}")
     wrong = problem(given.retry_policy) if given.HasField("retry_policy") else None
     require(wrong is None, _BAD, f"invalid WorkflowRetryPolicy on {_COMMAND}: {wrong}. {who}")
     valid = not given.cron_schedule or cron.is_valid(given.cron_schedule)
     require(valid, _BAD, f"invalid CronSchedule on {_COMMAND}: invalid CronSchedule.. {who}")
     _check_queue(given, limit, who)
+    wrong = problem_of_priority(given.priority)
+    require(wrong is None, _BAD, wrong or "")
 
 
 def _check_queue(given: StartChildWorkflowExecutionCommandAttributes, limit: int, who: str) -> None:
@@ -123,11 +144,9 @@ def _attributes(
         retry_policy=with_defaults(given.retry_policy) if given.HasField("retry_policy") else None,
         cron_schedule=given.cron_schedule,
         inherit_build_id=given.inherit_build_id,
+        memo=memo_without_nulls(given.memo),
+        search_attributes=attributes_without_nulls(typed(given.search_attributes)),
     )
-    if given.memo.fields:
-        attributes.memo.CopyFrom(given.memo)
-    if given.search_attributes.indexed_fields:
-        attributes.search_attributes.CopyFrom(given.search_attributes)
     for name in ("input", "workflow_execution_timeout", "header", "priority"):
         if given.HasField(name):  # type: ignore[arg-type]  # the names are fields of both
             getattr(attributes, name).CopyFrom(getattr(given, name))

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 from temporalio.api.command.v1 import Command, ContinueAsNewWorkflowExecutionCommandAttributes
 from temporalio.api.enums.v1 import CommandType, ContinueAsNewInitiator, TaskQueueKind, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import WorkflowExecutionContinuedAsNewEventAttributes
 from temporalio.api.taskqueue.v1 import TaskQueue
 
 from .. import closing
+from ..durations import cut_down
 from ..machines import workflow
 from ..opening import Continuation, continue_run
 from ..protos import duration, nanos
 from ..retry import problem, with_defaults
+from ..search_attributes import problem as attributes_problem
+from ..turn import Turn
 from .scope import CommandScope, require, require_size
 
 _UNHANDLED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
 _BAD_CONTINUE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_CONTINUE_AS_NEW_ATTRIBUTES
+_BAD_SEARCH = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES
 _BAD_FAIL = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_FAIL_WORKFLOW_EXECUTION_ATTRIBUTES
 
 
@@ -56,7 +62,7 @@ def continue_as_new(scope: CommandScope, command: Command) -> None:
     if not given.task_queue.name:
         given.task_queue.CopyFrom(turn.origin.workflow_execution_started_event_attributes.task_queue)
     given.task_queue.kind = given.task_queue.kind or TaskQueueKind.TASK_QUEUE_KIND_NORMAL
-    _check(given, turn.ctx.limits.id_length)
+    _check(given, turn)
     run_timeout = nanos(given.workflow_run_timeout) or turn.state.run_timeout
     if turn.state.execution_timeout:
         run_timeout = min(run_timeout or turn.state.execution_timeout, turn.state.execution_timeout)
@@ -99,13 +105,19 @@ def continue_as_new(scope: CommandScope, command: Command) -> None:
     )
 
 
-def _check(given: ContinueAsNewWorkflowExecutionCommandAttributes, id_limit: int) -> None:
-    for name in ("workflow_run_timeout", "workflow_task_timeout", "backoff_start_interval"):
+_Time = Literal["workflow_run_timeout", "workflow_task_timeout", "backoff_start_interval"]
+_TIMES: tuple[_Time, ...] = get_args(_Time)
+
+
+def _check(given: ContinueAsNewWorkflowExecutionCommandAttributes, turn: Turn) -> None:
+    id_limit = turn.ctx.limits.id_length
+    for name in _TIMES:
         title = "".join(part.capitalize() for part in name.split("_"))
+        wrong = cut_down(getattr(given, name)) if given.HasField(name) else None
         require(
-            nanos(getattr(given, name)) >= 0,
+            wrong is None,
             _BAD_CONTINUE,
-            f"Invalid {title} on ContinueAsNewWorkflowExecutionCommand: negative duration. {_who(given)}",
+            f"Invalid {title} on ContinueAsNewWorkflowExecutionCommand: {wrong}. {_who(given)}",
         )
 
     kind, queue = given.workflow_type.name, given.task_queue.name
@@ -121,6 +133,8 @@ def _check(given: ContinueAsNewWorkflowExecutionCommandAttributes, id_limit: int
         "error validating ContinueAsNewWorkflowExecutionCommand TaskQueue: taskQueue length exceeds limit. "
         f"{_who(given)}",
     )
+    wrong = attributes_problem(given.search_attributes, turn.state.namespace, turn.ctx.limits)
+    require(wrong is None, _BAD_SEARCH, wrong or "")
     wrong = problem(given.retry_policy) if given.HasField("retry_policy") else None
     require(
         wrong is None,
@@ -130,7 +144,8 @@ def _check(given: ContinueAsNewWorkflowExecutionCommandAttributes, id_limit: int
 
 
 def _who(given: ContinueAsNewWorkflowExecutionCommandAttributes) -> str:
-    kind = TaskQueueKind.Name(given.task_queue.kind)
+    number = given.task_queue.kind
+    kind = TaskQueueKind.Name(number) if number in TaskQueueKind.values() else number
     return f'WorkflowType={given.workflow_type.name} TaskQueue=name:"{given.task_queue.name}"  kind:{kind}'
 
 

@@ -15,6 +15,13 @@ def record(scope: CommandScope, command: Command) -> None:
     """RecordMarker."""
     given = command.record_marker_command_attributes
     require(given.marker_name, _BAD, "MarkerName is not set on RecordMarkerCommand.")
+    size, limit = len(given.marker_name.encode()), scope.turn.ctx.limits.id_length
+    require(
+        size <= limit,
+        _BAD,
+        f"MarkerName on RecordMarkerCommand exceeds length limit. MarkerName={given.marker_name} Length={size} "
+        f"Limit={limit}",
+    )
     attributes = MarkerRecordedEventAttributes(
         marker_name=given.marker_name,
         details=given.details,

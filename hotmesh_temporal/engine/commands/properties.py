@@ -9,7 +9,7 @@ from temporalio.api.history.v1 import (
     WorkflowPropertiesModifiedEventAttributes,
 )
 
-from ..search_attributes import problem
+from ..search_attributes import problem, typed
 from .scope import CommandScope, require
 
 _BAD_SEARCH = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES
@@ -22,11 +22,11 @@ def upsert_search_attributes(scope: CommandScope, command: Command) -> None:
     name = "UpsertWorkflowSearchAttributesCommand"
     require(given.HasField("search_attributes"), _BAD_SEARCH, f"SearchAttributes is not set on {name}.")
     require(given.search_attributes.indexed_fields, _BAD_SEARCH, f"IndexedFields is not set on {name}.")
-    wrong = problem(given.search_attributes.indexed_fields, scope.turn.state.namespace)
+    wrong = problem(given.search_attributes, scope.turn.state.namespace, scope.turn.ctx.limits)
     require(wrong is None, _BAD_SEARCH, wrong or "")
     scope.turn.record(
         UpsertWorkflowSearchAttributesEventAttributes(
-            workflow_task_completed_event_id=scope.completed_id, search_attributes=given.search_attributes
+            workflow_task_completed_event_id=scope.completed_id, search_attributes=typed(given.search_attributes)
         )
     )
     scope.turn.visibility_changed = True

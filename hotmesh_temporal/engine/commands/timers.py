@@ -6,8 +6,8 @@ from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import TimerCanceledEventAttributes, TimerStartedEventAttributes
 
+from ..durations import cut_down
 from ..machines import timer
-from ..protos import nanos
 from .scope import CommandScope, require
 
 _BAD_START = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_START_TIMER_ATTRIBUTES
@@ -19,13 +19,13 @@ def start(scope: CommandScope, command: Command) -> None:
     """StartTimer."""
     attributes, turn = command.start_timer_command_attributes, scope.turn
     given = attributes.start_to_fire_timeout if attributes.HasField("start_to_fire_timeout") else None
-    timer_id, wait = attributes.timer_id, nanos(attributes.start_to_fire_timeout)
+    timer_id, wrong = attributes.timer_id, cut_down(given) if given is not None else None
     require(timer_id, _BAD_START, "TimerId is not set on StartTimerCommand.")
     _check_length(scope, timer_id, "StartTimerCommand", _BAD_START)
     require(
-        wait >= 0,
+        wrong is None,
         _BAD_START,
-        f"An invalid StartToFireTimeout is set on StartTimerCommand: negative duration. TimerId={timer_id}",
+        f"An invalid StartToFireTimeout is set on StartTimerCommand: {wrong}. TimerId={timer_id}",
     )
     require(
         timer_id not in turn.state.timers,

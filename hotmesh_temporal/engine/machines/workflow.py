@@ -8,7 +8,7 @@ A close may open the next run of the chain (see ``continuation.py``). Nothing fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
@@ -24,6 +24,7 @@ from temporalio.api.history.v1 import (
 from .. import model
 from ..effects import Work, WorkOrder
 from ..model import ExecutionState
+from ..nulls import merge
 from ..protos import moment, nanos
 from . import workflow_task
 
@@ -157,23 +158,15 @@ def _attributes_upserted(state: ExecutionState, event: HistoryEvent) -> None:
     current = SearchAttributes.FromString(state.search_attributes)
     changes = event.upsert_workflow_search_attributes_event_attributes.search_attributes
     for key, value in changes.indexed_fields.items():
-        _merge(current.indexed_fields, key, value)
+        merge(current.indexed_fields, key, value)
     state.search_attributes = current.SerializeToString(deterministic=True)
 
 
 def _properties_modified(state: ExecutionState, event: HistoryEvent) -> None:
     current = Memo.FromString(state.memo)
     for key, value in event.workflow_properties_modified_event_attributes.upserted_memo.fields.items():
-        _merge(current.fields, key, value)
+        merge(current.fields, key, value)
     state.memo = current.SerializeToString(deterministic=True)
-
-
-def _merge(fields: MutableMapping[str, Payload], key: str, value: Payload) -> None:
-    """A null payload takes the entry away."""
-    if value.metadata.get("encoding") == b"binary/null" or value.data == b"":
-        fields.pop(key, None)
-    else:
-        fields[key].CopyFrom(value)  # a protobuf map makes the entry
 
 
 def _nothing(state: ExecutionState, event: HistoryEvent) -> None:

@@ -204,6 +204,7 @@ def complete(turn: Turn, request: RespondWorkflowTaskCompletedRequest) -> int:
         binary_checksum=request.binary_checksum,
         sdk_metadata=request.sdk_metadata if request.HasField("sdk_metadata") else None,
         metering_metadata=request.metering_metadata if request.HasField("metering_metadata") else None,
+        worker_deployment_name=request.deployment_options.deployment_name or request.deployment.series_name,
     )
     if request.HasField("worker_version_stamp"):
         attributes.worker_version.CopyFrom(request.worker_version_stamp)

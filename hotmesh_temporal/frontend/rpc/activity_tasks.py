@@ -118,6 +118,7 @@ def _target(request: Any) -> tuple[WorkflowExecution, Locate]:
     if not hasattr(request, "activity_id"):
         token = tokens.decode_task(ActivityTaskToken, request.task_token, request.namespace)
         request.namespace = token.namespace
+        _check_identity(request)
         execution = WorkflowExecution(workflow_id=token.workflow_id, run_id=token.run_id)
         return execution, lambda turn: tasks.check_activity(turn.state, token.scheduled_event_id, token.attempt)
     validate.namespace(request.namespace)
@@ -125,6 +126,7 @@ def _target(request: Any) -> tuple[WorkflowExecution, Locate]:
         raise invalid_argument("ActivityId is not set on request.")
     if request.run_id:
         validate.run_id(request.run_id, "RunId is not valid UUID.")
+    _check_identity(request)
     if not request.workflow_id:
         raise not_found(f"activity not found for ID: {request.activity_id}")
 
@@ -135,6 +137,15 @@ def _target(request: Any) -> tuple[WorkflowExecution, Locate]:
         return pending
 
     return WorkflowExecution(workflow_id=request.workflow_id, run_id=request.run_id), locate
+
+
+def _check_identity(request: Any) -> None:
+    """An outcome names its worker; a heartbeat's is dropped."""
+    if not isinstance(request, _HEARTBEATS):
+        validate.identity(request.identity)
+
+
+_HEARTBEATS = (RecordActivityTaskHeartbeatRequest, RecordActivityTaskHeartbeatByIdRequest)
 
 
 async def _change(runtime: Runtime, request: Any, outcome: Callable[[Turn, Activity], bool]) -> None:
@@ -189,8 +200,8 @@ async def _heartbeat(
 
 
 def _answerer(request: Any) -> Answerer:
-    version = getattr(request, "worker_version", None)
-    return Answerer(request.identity, version if version is not None and version.ByteSize() else None)
+    has_version = hasattr(request, "worker_version") and request.HasField("worker_version")
+    return Answerer(request.identity, request.worker_version if has_version else None)
 
 
 # -- outcomes -------------------------------------------------------------------------------------------------
@@ -246,7 +257,8 @@ def _failing(
     request: RespondActivityTaskFailedRequest | RespondActivityTaskFailedByIdRequest,
 ) -> Callable[[Turn, Activity], bool]:
     failure = request.failure if request.HasField("failure") else Failure()
-    if request.HasField("failure") and not failure.HasField("application_failure_info"):
+    by_token = isinstance(request, RespondActivityTaskFailedRequest)
+    if by_token and request.HasField("failure") and not failure.HasField("application_failure_info"):
         raise invalid_argument("Failure must have ApplicationFailureInfo.")
 
     def outcome(turn: Turn, pending: Activity) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import (
     RequestCancelWorkflowExecutionRequest,
     RequestCancelWorkflowExecutionResponse,
@@ -17,6 +18,7 @@ from ...engine.turn import Turn
 from ...errors import WorkflowCompleted, not_found
 from ...runtime.service import Runtime
 from .. import validate
+from ..links import check_links
 from .lookup import change
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ async def request_cancel_workflow_execution(
     del call
     validate.namespace(request.namespace)
     validate.execution(request.workflow_execution, present=request.HasField("workflow_execution"))
-    validate.length("RequestId", request.request_id)
+    check_links(request.links, runtime.limits)
 
     def decide(turn: Turn) -> None:
         if not turn.state.running:
@@ -43,7 +45,7 @@ async def request_cancel_workflow_execution(
             workflow.request_cancel(turn, request.reason, request.identity, list(request.links))
 
     with contextlib.suppress(WorkflowCompleted):
-        await change(runtime, request.namespace, request.workflow_execution, decide)
+        await change(runtime, request.namespace, _meant(request), decide)
     return RequestCancelWorkflowExecutionResponse()
 
 
@@ -54,6 +56,7 @@ async def terminate_workflow_execution(
     del call
     validate.namespace(request.namespace)
     validate.execution(request.workflow_execution, present=request.HasField("workflow_execution"))
+    check_links(request.links, runtime.limits)
 
     def decide(turn: Turn) -> None:
         _check_first_run(turn, request.first_execution_run_id)
@@ -63,8 +66,17 @@ async def terminate_workflow_execution(
         reason, identity = request.reason or _DEFAULT_REASON, request.identity or _DEFAULT_IDENTITY
         workflow.terminate(turn, reason, details, identity, list(request.links))
 
-    await change(runtime, request.namespace, request.workflow_execution, decide)
+    await change(runtime, request.namespace, _meant(request), decide)
     return TerminateWorkflowExecutionResponse()
+
+
+def _meant(
+    request: RequestCancelWorkflowExecutionRequest | TerminateWorkflowExecutionRequest,
+) -> WorkflowExecution:
+    """A request that names the first run of a chain means the current one, whichever run it names beside that."""
+    if request.first_execution_run_id:
+        return WorkflowExecution(workflow_id=request.workflow_execution.workflow_id)
+    return request.workflow_execution
 
 
 def _check_first_run(turn: Turn, first_run_id: str) -> None:

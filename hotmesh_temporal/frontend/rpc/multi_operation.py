@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage as Stage
@@ -17,10 +18,11 @@ from temporalio.api.workflowservice.v1 import (
 from ...engine.machines import update as updates
 from ...engine.protos import nanos
 from ...engine.turn import Turn
-from ...errors import RpcError, WorkflowCompleted, invalid_argument, multi_operation_failed
+from ...errors import RpcError, WorkflowCompleted, invalid_argument, multi_operation_failed, namespace_not_found
 from ...runtime.execution import Loaded
 from ...runtime.service import Runtime
 from .. import validate
+from ..links import check_links
 from . import start, update
 from .lookup import key_of
 
@@ -40,7 +42,7 @@ async def execute_multi_operation(
     if kinds != ["start_workflow", "update_workflow"]:
         raise invalid_argument("Operations have to be exactly [Start, Update].")
     first, second = request.operations[0].start_workflow, request.operations[1].update_workflow
-    _check(runtime, first, second)
+    _check(runtime, request.namespace, first, second)
     current = await runtime.executions.load_current(first.namespace, first.workflow_id)
     if current is not None:
         known = current.state.updates.get(second.request.meta.update_id)
@@ -54,21 +56,52 @@ async def execute_multi_operation(
     return await _start_or_join(runtime, first, second, call)
 
 
-def _check(runtime: Runtime, first: StartWorkflowExecutionRequest, second: UpdateWorkflowExecutionRequest) -> None:
-    try:
-        start.check(first)
-        validate.blob(first.input, runtime.limits.blob_size)
-        start.check_policies(first)
-        _check_start(first)
-    except RpcError as error:
-        _fail(start=error)
-    try:
-        _check_update(second, first.workflow_id)
-        update.check(second)
-    except RpcError as error:
-        _fail(update=error)
+def _check(
+    runtime: Runtime,
+    namespace: str,
+    first: StartWorkflowExecutionRequest,
+    second: UpdateWorkflowExecutionRequest,
+) -> None:
+    """Both are checked, and the caller is told of both."""
+    wrong = [
+        _problem(lambda: _check_first(runtime, namespace, first)),
+        _problem(lambda: _check_second(namespace, second, first.workflow_id)),
+    ]
+    if any(wrong):
+        _fail(start=wrong[0], update=wrong[1])
     if not second.request.meta.update_id:
         second.request.meta.update_id = runtime.clock.new_id()
+
+
+def _problem(check: Callable[[], None]) -> RpcError | None:
+    try:
+        check()
+    except RpcError as error:
+        return error
+    return None
+
+
+def _check_namespace(given: str, namespace: str) -> None:
+    if given and given != namespace:
+        raise invalid_argument("Operation namespace did not match request's namespace.")
+
+
+def _check_first(runtime: Runtime, namespace: str, first: StartWorkflowExecutionRequest) -> None:
+    _check_namespace(first.namespace, namespace)
+    if not first.namespace:
+        raise namespace_not_found("")  # an update may leave it out, a start may not
+    start.check(first, runtime.limits)
+    validate.blob(first.input, runtime.limits.blob_size)
+    check_links(first.links, runtime.limits)
+    start.check_policies(first)
+    _check_start(first)
+
+
+def _check_second(namespace: str, second: UpdateWorkflowExecutionRequest, workflow_id: str) -> None:
+    _check_namespace(second.namespace, namespace)
+    second.namespace = namespace
+    update.check(second)
+    _check_update(second, workflow_id)
 
 
 def _check_start(request: StartWorkflowExecutionRequest) -> None:

@@ -16,7 +16,7 @@ from ...contracts.commit import Ack
 from ...contracts.types import STREAM_GROUP_WORKER
 from ...engine.effects import TaskDispatch
 from ...engine.turn import Turn
-from ...errors import RpcError
+from ...errors import RpcError, invalid_argument
 from ...runtime.keys import QueueKey, TaskMessage, decode_task, run_key
 from ...runtime.loaded import Loaded
 from ...runtime.matching import Delivery, Found, Started
@@ -57,11 +57,13 @@ class Poll(Protocol[_T, _R]):
 async def next_task(runtime: Runtime, request: PollRequest, call: Call, poll: Poll[_T, _R]) -> _R | None:
     """The next task of the queue that is not stale, as the worker gets it; None if none came in time."""
     validate.namespace(request.namespace)
-    validate.polled_queue(request.task_queue, present=request.HasField("task_queue"))
+    validate.identity(request.identity)
+    activities = isinstance(request, PollActivityTaskQueueRequest)
+    validate.partition(request.task_queue, present=request.HasField("task_queue"), activities=activities)
     if call.deadline is not None and call.deadline < _SHORTEST_DEADLINE:
         raise RpcError(Code.FAILED_PRECONDITION, "Context timeout is too short.")
     _check_version(request)
-    queue = QueueKey(request.namespace, isinstance(request, PollActivityTaskQueueRequest), request.task_queue.name)
+    queue = QueueKey(request.namespace, activities, request.task_queue.name)
 
     def take(turn: Turn, dispatch: TaskDispatch) -> _T | None:
         return poll.take(turn, dispatch.event_id, dispatch.stamp)
@@ -93,10 +95,15 @@ async def _task(runtime: Runtime, found: Found, poll: Poll[_T, _R]) -> _R | None
 
 def _check_version(request: PollRequest) -> None:
     """Versioned deployments are refused."""
+    validate.deployment(request.deployment_options)
+    capabilities = request.worker_version_capabilities
+    validate.build_id(capabilities.build_id)
+    if capabilities.use_versioning and not capabilities.build_id:
+        raise invalid_argument("WorkerVersionStamp must be present if UseVersioning is true.")
     mode = request.deployment_options.worker_versioning_mode
     versioned = mode == WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
     validate.refuse(versioned, "a worker deployment with versioning (deployment_options)")
-    validate.refuse(request.worker_version_capabilities.use_versioning, "build-id based worker versioning")
+    validate.refuse(capabilities.use_versioning, "build-id based worker versioning")
 
 
 def version_of(request: PollRequest) -> WorkerVersionStamp:

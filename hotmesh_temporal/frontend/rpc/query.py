@@ -34,6 +34,7 @@ _FAILING_ATTEMPTS = 3
 _AFTER_DEADLINE = -1.0
 """A query that is not answered in time ends by the caller's deadline, not by an answer of ours."""
 _Reject = QueryRejectCondition
+_ANSWERS = (QueryResultType.QUERY_RESULT_TYPE_ANSWERED, QueryResultType.QUERY_RESULT_TYPE_FAILED)
 
 
 async def query_workflow(runtime: Runtime, request: QueryWorkflowRequest, call: Call) -> QueryWorkflowResponse:
@@ -113,7 +114,7 @@ def _too_late() -> RpcError:
 
 def _answer(answer: RespondQueryTaskCompletedRequest) -> QueryWorkflowResponse:
     if answer.completed_type == QueryResultType.QUERY_RESULT_TYPE_ANSWERED:
-        return QueryWorkflowResponse(query_result=answer.query_result)
+        return QueryWorkflowResponse(query_result=answer.query_result if answer.HasField("query_result") else None)
     raise query_failed(answer.error_message, answer.failure if answer.HasField("failure") else None)
 
 
@@ -123,6 +124,8 @@ async def respond_query_task_completed(
     """A worker answers a query, with a result or a failure."""
     del call
     token = tokens.decode_task(QueryTaskToken, request.task_token, request.namespace)
+    if request.completed_type not in _ANSWERS:
+        return RespondQueryTaskCompletedResponse()  # like the server, which leaves its asker to the deadline
     if not await runtime.queries.answer(token.asker, token.query_id, request):
         raise not_found("query task not found, or already expired")
     return RespondQueryTaskCompletedResponse()

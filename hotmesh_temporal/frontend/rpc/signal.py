@@ -21,6 +21,7 @@ from ...runtime.keys import RunKey
 from ...runtime.service import Runtime
 from .. import validate
 from ..errors import Code
+from ..links import check_links
 from . import start
 from .lookup import change, key_of
 
@@ -42,6 +43,7 @@ async def signal_workflow_execution(
     validate.length("SignalName", request.signal_name)
     validate.length("RequestId", request.request_id)
     validate.blob(request.input, runtime.limits.blob_size)
+    check_links(request.links, runtime.limits)
     _, key = await _deliver(runtime, request, request.workflow_execution)
     return SignalWorkflowExecutionResponse(link=_link(key, request.request_id))
 
@@ -83,7 +85,7 @@ async def signal_with_start_workflow_execution(
 ) -> SignalWithStartWorkflowExecutionResponse:
     """Signal the open run, or start one that has the signal from its beginning."""
     del call
-    start.check(request)
+    start.check(request, runtime.limits)
     policy = request.workflow_id_conflict_policy
     if policy == WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_FAIL:
         raise invalid_argument(
@@ -94,6 +96,7 @@ async def signal_with_start_workflow_execution(
         request.workflow_id_conflict_policy = joined
     validate.blob(request.input, runtime.limits.blob_size)
     validate.blob(request.signal_input, runtime.limits.blob_size)
+    check_links(request.links, runtime.limits)
     execution = WorkflowExecution(workflow_id=request.workflow_id)
     while True:
         outcome = await start.open_or_join(runtime, request, lambda: _opening(runtime, request))

@@ -31,18 +31,22 @@ from temporalio.api.workflowservice.v1 import (
 from ...contracts.commit import Mark
 from ...contracts.errors import CurrentRunConflict, DuplicateMark, RevisionConflict
 from ...engine import cron, model
+from ...engine.limits import Limits
 from ...engine.machines import workflow, workflow_task
 from ...engine.model import ExecutionState, decode_state
+from ...engine.nulls import attributes_without_nulls, memo_without_nulls
 from ...engine.opening import Opening, begin, expiration, open_run
 from ...engine.protos import nanos
 from ...engine.retry import with_defaults
 from ...engine.search_attributes import problem as attributes_problem
+from ...engine.search_attributes import typed
 from ...engine.turn import Turn
 from ...errors import already_started, invalid_argument
 from ...runtime.keys import RunKey
 from ...runtime.loaded import Loaded
 from ...runtime.service import Runtime
 from .. import validate
+from ..links import check_links
 from .task_response import task_response
 
 if TYPE_CHECKING:
@@ -65,8 +69,9 @@ async def start_workflow_execution(
 ) -> StartWorkflowExecutionResponse:
     """Start a workflow, by the policies for an id that is in use already."""
     del call
-    check(request)
+    check(request, runtime.limits)
     validate.blob(request.input, runtime.limits.blob_size)
+    check_links(request.links, runtime.limits)
     check_policies(request)
     outcome = await open_or_join(runtime, request, lambda: _first_turn(runtime, request))
     response = response_of(outcome.run.state, started=outcome.started)
@@ -132,7 +137,7 @@ async def _attach(runtime: Runtime, request: StartWorkflowExecutionRequest, exis
     )
 
 
-def check(request: StartRequest) -> None:
+def check(request: StartRequest, limits: Limits) -> None:
     """Everything that can be wrong with a request that starts a workflow."""
     validate.namespace(request.namespace)
     validate.workflow_id(request.workflow_id)
@@ -151,7 +156,8 @@ def check(request: StartRequest) -> None:
     _check_times(request)
     if request.HasField("retry_policy"):
         validate.retry_policy(request.retry_policy)
-    wrong = attributes_problem(request.search_attributes.indexed_fields, request.namespace)
+    validate.priority(request.priority)
+    wrong = attributes_problem(request.search_attributes, request.namespace, limits)
     if wrong:
         raise invalid_argument(wrong)
 
@@ -163,7 +169,8 @@ def _check_times(request: StartRequest) -> None:
         ("WorkflowTaskTimeoutSeconds", "workflow_task_timeout"),
         ("WorkflowStartDelaySeconds", "workflow_start_delay"),
     ):
-        validate.not_negative(title, getattr(request, name))
+        if request.HasField(name):  # type: ignore[arg-type]  # the names are fields of both requests
+            validate.duration(title, getattr(request, name))
     if request.cron_schedule and nanos(request.workflow_start_delay):
         raise invalid_argument("CronSchedule and WorkflowStartDelay may not be used together.")
     if request.cron_schedule and not cron.is_valid(request.cron_schedule):
@@ -222,14 +229,18 @@ def _attributes(
     attributes = WorkflowExecutionStartedEventAttributes(
         workflow_type=request.workflow_type,
         task_queue=TaskQueue(
-            name=request.task_queue.name, kind=request.task_queue.kind or TaskQueueKind.TASK_QUEUE_KIND_NORMAL
+            name=request.task_queue.name,
+            kind=request.task_queue.kind or TaskQueueKind.TASK_QUEUE_KIND_NORMAL,
+            normal_name=request.task_queue.normal_name,
         ),
         identity=request.identity,
         cron_schedule=request.cron_schedule,
+        memo=memo_without_nulls(request.memo),
+        search_attributes=attributes_without_nulls(typed(request.search_attributes)),
         workflow_execution_expiration_time=expiration(now + wait, whole),
     )
     _set_timeouts(attributes, request, whole, run, min(task, run) if run else task)
-    for name in ("input", "header", "memo", "search_attributes", "priority"):
+    for name in ("input", "header", "priority"):
         if request.HasField(name):  # type: ignore[arg-type]  # the names are fields of both requests
             getattr(attributes, name).CopyFrom(getattr(request, name))
     if request.HasField("retry_policy"):

@@ -191,6 +191,8 @@ async def poll_workflow_execution_update(
     ref = request.update_ref
     if not ref.workflow_execution.workflow_id:
         raise invalid_argument("Can't load workflow execution.  WorkflowId not set.")
+    if ref.workflow_execution.run_id:
+        validate.run_id(ref.workflow_execution.run_id, "RunId is not valid UUID.")
     loaded = await find(runtime, request.namespace, ref.workflow_execution)
     key, asked = key_of(loaded), loaded.state.asked_updates.get(ref.update_id)
     stage = request.wait_policy.lifecycle_stage

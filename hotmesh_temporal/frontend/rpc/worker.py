@@ -70,8 +70,8 @@ async def describe_task_queue(
     """Who polls the queue (as far as this process knows), and how much waits in it."""
     del call
     validate.namespace(request.namespace)
-    validate.task_queue(request.task_queue, present=request.HasField("task_queue"))
     activity = request.task_queue_type == TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
+    validate.partition(request.task_queue, present=request.HasField("task_queue"), activities=activity)
     queue = QueueKey(request.namespace, activity, request.task_queue.name)
     response = DescribeTaskQueueResponse()
     for poller in runtime.matching.pollers(queue):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from temporalio.api.command.v1 import Command
-from temporalio.api.enums.v1 import TaskQueueKind, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import TaskQueueKind, WorkerVersioningMode, WorkflowTaskFailedCause
 from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueRequest,
     PollWorkflowTaskQueueResponse,
@@ -27,7 +27,7 @@ from ...errors import TaskFailed, WorkflowCompleted, invalid_argument, task_not_
 from ...runtime.keys import TaskMessage, run_key
 from ...runtime.loaded import Loaded
 from ...runtime.service import Runtime
-from .. import fields, tokens
+from .. import fields, tokens, validate
 from ..tokens import WorkflowTaskToken
 from .activity_tasks import activity_response
 from .polling import next_task, version_of
@@ -78,6 +78,7 @@ async def respond_workflow_task_completed(
     """Carry out a worker's commands; invalid ones fail the task and are answered with INVALID_ARGUMENT."""
     del call
     token = tokens.decode_task(WorkflowTaskToken, request.task_token, request.namespace)
+    _check_worker(request)
     commands.check_sequence(request.commands)
     messages.check(request.messages)
 
@@ -99,6 +100,19 @@ async def respond_workflow_task_completed(
     for pending in answered.eager:
         response.activity_tasks.append(await activity_response(runtime, loaded, pending))
     return response
+
+
+def _check_worker(request: RespondWorkflowTaskCompletedRequest) -> None:
+    """What the answer says of its worker makes sense."""
+    validate.identity(request.identity)
+    stamp, options = request.worker_version_stamp, request.deployment_options
+    validate.build_id(stamp.build_id)
+    validate.deployment(options)
+    versioned = options.worker_versioning_mode == WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
+    if request.versioning_behavior and not versioned:
+        raise invalid_argument(
+            "versioning behavior cannot be specified without deployment options being set with versioned mode"
+        )
 
 
 def _check(turn: Turn, token: WorkflowTaskToken) -> None:
@@ -130,6 +144,7 @@ async def respond_workflow_task_failed(
     """The worker could not process the task: it is offered again."""
     del call
     token = tokens.decode_task(WorkflowTaskToken, request.task_token, request.namespace)
+    validate.identity(request.identity)
 
     def decide(turn: Turn) -> None:
         if not turn.state.running:

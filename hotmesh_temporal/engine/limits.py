@@ -1,0 +1,98 @@
+"""Every limit of the service, with the Temporal server's default values.
+
+The name in brackets is that of the server's dynamic configuration, where it has one. Sizes are bytes, durations
+nanoseconds. There is one place for them, so that a test can run both servers with smaller ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may be asked of one run, and of one request."""
+
+    # Texts and payloads of requests and commands.
+    id_length: int = 1000
+    """Of every id and name (limit.maxIDLength)."""
+
+    blob_size: int = 2 * 1024 * 1024
+    """Of every payload (limit.blobSize.error)."""
+
+    memo_size: int = 2 * 1024 * 1024
+    """Of a memo (limit.memoSize.error)."""
+
+    answer_size: int = 40 * 1024 * 1024
+    """Of the answer to a workflow task (as DescribeNamespace tells)."""
+
+    search_attribute_size: int = 2 * 1024
+    """Of the value of one (frontend.searchAttributesSizeOfValueLimit)."""
+
+    search_attributes_size: int = 40 * 1024
+    """Of all, with their names (frontend.searchAttributesTotalSizeLimit)."""
+
+    links: int = 10
+    """Per request (frontend.maxlinksPerRequest)."""
+
+    link_size: int = 4000
+    """(frontend.linkMaxSize)"""
+
+    # Histories.
+    history_suggest_count: int = 4 * 1024
+    """Events from which on a worker is told to continue as new (limit.historyCount.suggestContinueAsNew)."""
+
+    history_suggest_size: int = 4 * 1024 * 1024
+    """The same for its size (limit.historySize.suggestContinueAsNew)."""
+
+    history_count: int = 50 * 1024
+    """Events from which on a run is terminated (limit.historyCount.error)."""
+
+    history_size: int = 50 * 1024 * 1024
+    """The same for its size (limit.historySize.error)."""
+
+    # What a run may have pending.
+    pending_activities: int = 2000
+    """(limit.numPendingActivities.error)"""
+
+    pending_children: int = 2000
+    """(limit.numPendingChildExecutions.error)"""
+
+    pending_signals: int = 2000
+    """To other workflows (limit.numPendingSignals.error)."""
+
+    pending_cancels: int = 2000
+    """Requests to cancel other workflows (limit.numPendingCancelRequests.error)."""
+
+    signals: int = 10_000
+    """That a run takes (history.maximumSignalsPerExecution)."""
+
+    updates: int = 2000
+    """That a run takes (history.maxTotalUpdates)."""
+
+    updates_in_flight: int = 10
+    """At a time (history.maxInFlightUpdates)."""
+
+    reset_points: int = 20
+    """(history.maxAutoResetPoints)"""
+
+    # Workflow tasks.
+    task_timeout: int = 10 * SECOND
+    """If none is given (history.defaultWorkflowTaskTimeout)."""
+
+    task_timeout_maximum: int = 120 * SECOND
+
+    task_heartbeat: int = 1800 * SECOND
+    """How long local activities may keep one alive (history.workflowTaskHeartbeatTimeout)."""
+
+    task_retry_minimum_attempts: int = 3
+    task_retry_initial: int = 5 * SECOND
+    task_retry_maximum: int = 600 * SECOND
+    """(history.workflowTaskRetryMaxInterval)"""
+
+    speculative_schedule_to_start: int = 5 * SECOND
+    eager_activities: bool = True
+    run_minimum_interval: int = SECOND
+    """Between the starts of two runs of a chain (history.workflowIdReuseMinimalInterval)."""
