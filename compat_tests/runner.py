@@ -22,7 +22,7 @@ from compat_tests.env import Env
 from compat_tests.targets import Target, new_target
 
 CONCURRENCY = 8
-SCENARIO_TIMEOUT = 75.0
+SCENARIO_TIMEOUT = 150.0
 """Seconds."""
 
 Scenario = Callable[[Env], Awaitable[None]]
