@@ -89,7 +89,7 @@ def _fits(kind: str, value: Any) -> bool:
     several = cast("list[Any]", value) if isinstance(value, list) else None
     if kind == "KeywordList":
         return several is not None and all(isinstance(each, str) for each in several)
-    one: Any = several[0] if several is not None and len(several) == 1 else value
+    one = cast("Any", several[0] if several is not None and len(several) == 1 else value)
     if kind == "Bool":
         return isinstance(one, bool)
     return isinstance(one, str) and (kind == "Keyword" or _is_time(one))
