@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, cast
 
 from temporalio.api.common.v1 import WorkflowExecution
@@ -10,6 +12,8 @@ from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePol
 from temporalio.api.workflowservice.v1 import ExecuteMultiOperationRequest
 from temporalio.client import WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
 
 from compat_tests.env import NAMESPACE, Env, seconds
 from compat_tests.raw import RawWorker
@@ -26,15 +30,28 @@ Operation = ExecuteMultiOperationRequest.Operation
 async def execute(env: Env, update: Any, *args: Any, id: str, start_workflow_operation: Any) -> Any:
     """Update with start, wait for the result."""
     call = cast("Callable[..., Awaitable[Any]]", env.client.execute_update_with_start_workflow)  # pyright: ignore[reportUnknownMemberType]  (the SDK)
-    return await call(update, args=args, id=id, start_workflow_operation=start_workflow_operation)
+    async with _failing_as_one(start_workflow_operation):
+        return await call(update, args=args, id=id, start_workflow_operation=start_workflow_operation)
 
 
 async def accepted(env: Env, update: Any, *args: Any, id: str, start_workflow_operation: Any) -> Any:
     """Update with start, wait until it is accepted."""
     call = cast("Callable[..., Awaitable[Any]]", env.client.start_update_with_start_workflow)  # pyright: ignore[reportUnknownMemberType]  (the SDK)
-    return await call(
-        update, args=args, id=id, wait_for_stage=ACCEPTED, start_workflow_operation=start_workflow_operation
-    )
+    async with _failing_as_one(start_workflow_operation):
+        return await call(
+            update, args=args, id=id, wait_for_stage=ACCEPTED, start_workflow_operation=start_workflow_operation
+        )
+
+
+@contextlib.asynccontextmanager
+async def _failing_as_one(operation: Any) -> AsyncGenerator[None, None]:
+    """The SDK gives an error of the request to the operation's handle too, where it has to be taken note of."""
+    try:
+        yield
+    except (RPCError, WorkflowAlreadyStartedError):
+        with contextlib.suppress(RPCError, WorkflowAlreadyStartedError):
+            await operation.workflow_handle()
+        raise
 
 
 def _start(
@@ -132,6 +149,7 @@ async def scenario_raw_update_with_start(env: Env) -> None:
     waiting = in_background(env.rpc.execute_multi_operation(request, timeout=seconds(25)))
     await admitted(env, workflow_id)
     again = in_background(env.rpc.execute_multi_operation(request, timeout=seconds(25)))
+    await asyncio.sleep(0.3)  # that it waits, too, cannot be seen
     task = await worker.poll()
     env.record("task", task)
     await done(worker, task)
