@@ -151,10 +151,10 @@ class Executions:
             # This process has closed it since the pointer was read: another run may be the current one by now.
 
     def _accept(self, record: RunRecord | None, asked_with: Loaded | None) -> Loaded | None:
-        """``asked_with``: the store left out what this one has. It may have gone from the cache meanwhile."""
+        """``asked_with``: the store left out what this one has. The cache may have lost it since, or gone back."""
         if record is None:
             return None
-        known = self._cache.get(record.job_id, asked_with)
+        known = _newer(self._cache.get(record.job_id), asked_with)
         if known is not None and known.revision >= record.revision:
             return known
         loaded = Loaded(
@@ -356,6 +356,13 @@ class Executions:
         self.changed(loaded.job_id)
         self.timers.watch(loaded.job_id, loaded.state.armed_at_ms)
         return loaded
+
+
+def _newer(one: Loaded | None, other: Loaded | None) -> Loaded | None:
+    """Of two states of the same run."""
+    if one is None or other is None:
+        return one or other
+    return max(one, other, key=lambda each: each.revision)
 
 
 def _trim(loaded: Loaded) -> None:

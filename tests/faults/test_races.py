@@ -22,7 +22,7 @@ from hotmesh_temporal.contracts.commit import RunRecord
 from hotmesh_temporal.contracts.store import StoreService
 from hotmesh_temporal.frontend.server import Frontend
 from hotmesh_temporal.runtime import matching
-from hotmesh_temporal.runtime.keys import QueueKey
+from hotmesh_temporal.runtime.keys import QueueKey, RunKey
 from tests.support import by_hand
 
 CONTINUE = Command(
@@ -82,6 +82,38 @@ async def test_a_signal_meets_a_run_that_continues_as_new(frontend: Frontend, mo
     assert second.workflow_execution.run_id != first.workflow_execution.run_id
     signals = [each for each in second.history.events if each.HasField("workflow_execution_signaled_event_attributes")]
     assert len(signals) == 1
+
+
+async def test_a_run_is_read_while_the_cache_goes_back(frontend: Frontend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read that began early ends late and brings an old state, while another one relies on what the cache had."""
+    executions, store = frontend.runtime.executions, frontend.runtime.store
+    key = RunKey("default", "w", await by_hand.start(frontend, "w"))
+    read, gates = store.load_run, [asyncio.Event(), asyncio.Event()]
+    held = iter(gates)
+
+    async def load(job_id: str, known_revision: int = 0) -> RunRecord | None:
+        record = await read(job_id, known_revision)
+        await next(held).wait()
+        return record
+
+    executions.forget(key.job_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "load_run", load)
+        early = asyncio.create_task(executions.load(key))
+        await asyncio.sleep(0.05)
+    await by_hand.signal(frontend, "w")
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "load_run", load)
+        late = asyncio.create_task(executions.load(key))
+        await asyncio.sleep(0.05)
+    executions.forget(key.job_id)
+    gates[0].set()
+    old = await early
+    gates[1].set()
+    new = await late
+    assert old is not None
+    assert new is not None
+    assert (old.state.signal_count, new.state.signal_count) == (0, 1)
 
 
 async def test_nothing_stays_in_the_queue_of_a_dead_worker(frontend: Frontend, monkeypatch: pytest.MonkeyPatch) -> None:
