@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from compat_tests.generated.fleet import Fleet
+from compat_tests.generated.generate import generate
 from compat_tests.mutations import COMPARED
-from compat_tests.runner import Runner, discover
+from compat_tests.runner import Runner, TargetPool, discover
 from compat_tests.targets import TARGETS
 
 
@@ -20,21 +22,37 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=TARGETS,
         help="run only on this target (repeatable; all by default); temporal compares two runs on the real server",
     )
+    parser.addoption("--seeds", type=int, default=40, help="how many made-up programs to compare")
+    parser.addoption("--first-seed", type=int, default=0, help="the first of them")
     parser.addoption("--save-to", help="folder to write the normalized records to, one JSON file per run")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test per target and scenario."""
-    if {"target", "scenario"} <= set(metafunc.fixturenames):
-        targets: list[str] = metafunc.config.getoption("--target") or list(TARGETS)
+    """One test per target and scenario, seed or regression."""
+    if "target" not in metafunc.fixturenames:
+        return
+    if "scenario" in metafunc.fixturenames:
         metafunc.parametrize("scenario", sorted(discover()))
-        metafunc.parametrize("target", targets)
+    if "seed" in metafunc.fixturenames:
+        first = int(metafunc.config.getoption("--first-seed") or 0)
+        count = int(metafunc.config.getoption("--seeds") or 0)
+        metafunc.parametrize("seed", range(first, first + count))
+    targets: list[str] = metafunc.config.getoption("--target") or list(TARGETS)
+    metafunc.parametrize("target", targets)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def runner(request: pytest.FixtureRequest) -> AsyncIterator[Runner]:
+async def targets() -> AsyncIterator[TargetPool]:
+    """The servers of this session."""
+    pool = TargetPool()
+    yield pool
+    await pool.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def runner(request: pytest.FixtureRequest, targets: TargetPool) -> AsyncIterator[Runner]:
     """Starts every selected scenario at once (within the runner's limit); each test then awaits its own runs."""
-    runner = Runner(request.config.getoption("--save-to"))
+    runner = Runner(targets, request.config.getoption("--save-to"))
     scenarios = discover()
     for item in request.session.items:
         call = getattr(item, "callspec", None)
@@ -51,3 +69,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if COMPARED:
         total = f"{COMPARED.total()} requests with one field spoiled were compared: "
         terminalreporter.write_line(total + ", ".join(f"{kind} {count}" for kind, count in sorted(COMPARED.items())))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def fleet(request: pytest.FixtureRequest, targets: TargetPool) -> AsyncIterator[Fleet]:
+    """Starts every selected seed at once (within the fleet's limit); each test then awaits its own runs."""
+    fleet = Fleet(targets)
+    for item in request.session.items:
+        call = getattr(item, "callspec", None)
+        if call is not None and {"target", "seed"} <= set(call.params):
+            fleet.begin(call.params["target"], generate(call.params["seed"]), f"seed {call.params['seed']}")
+    yield fleet
+    await fleet.close()

@@ -56,6 +56,12 @@ class Env:
         self._names[full] = f"<{name}>"
         return full
 
+    def share_queue(self, queue: str, *workflows: type) -> None:
+        """Use a queue on which a worker serves these workflows already, for this run and for others."""
+        self.queue = queue
+        self._names[queue] = "<queue>"
+        self.workflows |= {_type_name(workflow): workflow for workflow in workflows}
+
     def id(self, name: str = "workflow") -> str:
         """A workflow id."""
         return self.unique(name)

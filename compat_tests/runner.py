@@ -50,14 +50,33 @@ def discover() -> dict[str, Scenario]:
     return found
 
 
-class Runner:
-    """Starts targets when they are first needed and runs each scenario on each at most once per `repeat`."""
+class TargetPool:
+    """The targets of a session, started when they are first needed."""
 
-    def __init__(self, save_to: str | None = None) -> None:
-        self._save_to = Path(save_to) if save_to else None
+    def __init__(self) -> None:
         self._targets: dict[str, asyncio.Task[Target]] = {}
+
+    async def get(self, name: str) -> Target:
+        """A target that has started. Raises what its start raised."""
+        if name not in self._targets:
+            self._targets[name] = asyncio.create_task(_start(name))
+        return await asyncio.shield(self._targets[name])
+
+    async def close(self) -> None:
+        """Stop all of them."""
+        for starting in self._targets.values():
+            if not isinstance(target := (await asyncio.gather(starting, return_exceptions=True))[0], BaseException):
+                await target.stop()
+
+
+class Runner:
+    """Runs each scenario on each target at most once per `repeat`."""
+
+    def __init__(self, pool: TargetPool, save_to: str | None = None, *, concurrency: int = CONCURRENCY) -> None:
+        self._pool = pool
+        self._save_to = Path(save_to) if save_to else None
         self._runs: dict[tuple[str, str, int], asyncio.Task[Run]] = {}
-        self._slots = asyncio.Semaphore(CONCURRENCY)
+        self._slots = asyncio.Semaphore(concurrency)
 
     def start(self, target: str, name: str, scenario: Scenario, repeat: int = 0) -> asyncio.Task[Run]:
         """The run of a scenario on a target, started now if it was not before."""
@@ -67,21 +86,21 @@ class Runner:
         return self._runs[key]
 
     async def close(self) -> None:
-        """Stop what runs, and the targets."""
+        """Stop what runs; the targets stay."""
         for run in self._runs.values():
             run.cancel()
         await asyncio.gather(*self._runs.values(), return_exceptions=True)
-        for starting in self._targets.values():
-            if not isinstance(target := (await asyncio.gather(starting, return_exceptions=True))[0], BaseException):
-                await target.stop()
+
+    async def environment(self, name: str, target: Target) -> Env:
+        """What a scenario on this target gets."""
+        return Env(name, target.client, target.connection)
 
     async def _run(self, target_name: str, name: str, scenario: Scenario) -> Run:
         async with self._slots:
             try:
-                target = await self._target(target_name)
+                env = await self.environment(name, await self._pool.get(target_name))
             except Exception:
                 return Run(error=f"{target_name} did not start:\n{traceback.format_exc()}")
-            env = Env(name, target.client, target.connection)
             run = Run()
             try:
                 await asyncio.wait_for(scenario(env), SCENARIO_TIMEOUT)
@@ -97,11 +116,6 @@ class Runner:
             return
         self._save_to.mkdir(parents=True, exist_ok=True)
         (self._save_to / f"{name}.{target}.json").write_text("\n".join(_lines(run)))
-
-    async def _target(self, name: str) -> Target:
-        if name not in self._targets:
-            self._targets[name] = asyncio.create_task(_start(name))
-        return await asyncio.shield(self._targets[name])
 
 
 async def _start(name: str) -> Target:

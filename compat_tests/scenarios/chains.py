@@ -302,6 +302,59 @@ async def scenario_cron_after_failure(env: Env) -> None:
     await _cron(env, 2, 3)
 
 
+@workflow.defn
+class ChangesMemoOnce:
+    """Fails or completes in its first run, after it has changed its memo."""
+
+    @workflow.run
+    async def run(self, fail: bool) -> str:
+        before = str(sorted(workflow.memo().items()))
+        if workflow.info().continued_run_id is None:
+            workflow.patched("patch")
+            workflow.upsert_memo({"changed": "new", "removed": None})
+            await workflow.sleep(0.01)
+            if fail:
+                raise ApplicationError("first")
+        return before
+
+
+async def scenario_workflow_retry_forgets_changed_memo(env: Env) -> None:
+    """A retried run has the memo that the first was started with, and none of its search attributes."""
+    policy = RetryPolicy(initial_interval=seconds(1), maximum_attempts=2)
+    async with env.worker(ChangesMemoOnce):
+        handle = await env.client.start_workflow(
+            ChangesMemoOnce.run,
+            True,
+            id=env.id(),
+            task_queue=env.queue,
+            memo={"changed": "old", "removed": 1},
+            retry_policy=policy,
+        )
+        await env.outcome("result", handle.result())
+        await env.chain(handle.id, handle.first_execution_run_id or "")
+
+
+async def scenario_cron_forgets_changed_memo(env: Env) -> None:
+    """So has the run of the next tick."""
+    async with env.worker(ChangesMemoOnce):
+        handle = await env.client.start_workflow(
+            ChangesMemoOnce.run,
+            False,
+            id=env.id(),
+            task_queue=env.queue,
+            memo={"changed": "old", "removed": 1},
+            cron_schedule="@every 1s",
+        )
+        run_id = handle.first_execution_run_id or ""
+        first = env.client.get_workflow_handle(handle.id, run_id=run_id)
+        await env.wait_event(first, "WORKFLOW_EXECUTION_COMPLETED")
+        closed = (await env.fetch_history(handle.id, run_id)).events[-1].workflow_execution_completed_event_attributes
+        second = env.client.get_workflow_handle(handle.id, run_id=closed.new_execution_run_id)
+        await env.wait_event(second, "WORKFLOW_EXECUTION_COMPLETED")
+        await env.client.get_workflow_handle(handle.id).terminate()
+        await env.history(second)
+
+
 async def scenario_cron_cancel_between_runs(env: Env) -> None:
     """Waiting for a far run: cancel ends the wait, terminate ends the chain."""
     handle = await env.client.start_workflow(Cron.run, 0, id=env.id(), task_queue=env.queue, cron_schedule="0 0 1 1 *")

@@ -100,6 +100,24 @@ async def scenario_task_sticky_timeout(env: Env) -> None:
     await env.history(workflow_id)
 
 
+async def scenario_task_failure_clears_sticky_first(env: Env) -> None:
+    """Failed by its sticky worker, a task is a first attempt once more, for any worker; then it is transient."""
+    workflow_id, worker = await _started(env)
+    queue = env.unique("sticky")
+    sticky_queue = TaskQueue(name=queue, kind=TaskQueueKind.TASK_QUEUE_KIND_STICKY, normal_name=env.queue)
+    waiting = asyncio.create_task(worker.poll(queue=sticky_queue))
+    await worker.run_task(sticky_attributes=sticky(queue))
+    await _signal(env, workflow_id)
+    await worker.fail(await waiting)
+    second = await worker.poll()
+    env.record("attempt after the sticky one", second.attempt)
+    await worker.fail(second)
+    third = await worker.poll()
+    env.record("attempt after that", third.attempt)
+    await worker.complete(third, complete_workflow())
+    await env.history(workflow_id)
+
+
 async def scenario_task_completion_without_sticky_clears_it(env: Env) -> None:
     workflow_id, worker = await _started(env)
     queue = env.unique("sticky")

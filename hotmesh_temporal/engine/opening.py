@@ -146,14 +146,18 @@ def _replace(attributes: WorkflowExecutionStartedEventAttributes, how: Continuat
 
 
 def _carry_over(attributes: WorkflowExecutionStartedEventAttributes, turn: Turn, how: Continuation) -> None:
-    """Memo and search attributes, as they are now unless others are given, and the reset points of the runs so far."""
+    """The reset points of the runs so far; and if the worker continues the run, memo and search attributes.
+
+    They are as they are now unless others are given. A run that is retried or that cron repeats begins as this one did.
+    """
     state = turn.state
-    memo = state.memo if how.memo is None else how.memo
-    found = state.search_attributes if how.search_attributes is None else how.search_attributes
-    for name, data in (("memo", memo), ("search_attributes", found)):
-        attributes.ClearField(name)  # type: ignore[arg-type]  # the names above are fields
-        if data:
-            getattr(attributes, name).ParseFromString(data)
+    if how.initiator == ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW:
+        memo = state.memo if how.memo is None else how.memo
+        found = state.search_attributes if how.search_attributes is None else how.search_attributes
+        for name, data in (("memo", memo), ("search_attributes", found)):
+            attributes.ClearField(name)  # type: ignore[arg-type]  # the names above are fields
+            if data:
+                getattr(attributes, name).ParseFromString(data)
     points = ResetPoints.FromString(state.reset_points)
     expires = timestamp(turn.ctx.now + _RETENTION)
     for point in points.points:

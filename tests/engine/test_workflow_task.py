@@ -140,11 +140,14 @@ def test_a_sticky_task_that_nobody_takes_goes_to_the_normal_queue() -> None:
 
 
 def test_a_failed_task_is_not_sticky() -> None:
+    """The first try of any worker is not transient yet."""
     run = in_flight()
     run.answer(sticky=5)
     run.signal()
     run.take()
-    assert run.fail_task() == Step(["8 WorkflowTaskFailed"], ["workflow task 9 on queue, 2"])
+    assert run.fail_task() == Step(["8 WorkflowTaskFailed", "9 WorkflowTaskScheduled"], ["workflow task 9 on queue"])
+    run.take()
+    assert run.fail_task() == Step(["11 WorkflowTaskFailed"], ["workflow task 12 on queue, 2"])
 
 
 def test_events_are_buffered_while_a_task_is_in_flight() -> None:

@@ -311,8 +311,10 @@ def deadline(task: WorkflowTask) -> int:
 
 
 def _next_attempt(state: ExecutionState) -> None:
+    """Like the server: a task that fails while there is a sticky worker is first tried anew by any worker."""
     state.task = None
-    state.task_attempt += 1
+    if not state.sticky_queue:
+        state.task_attempt += 1
     state.sticky_queue, state.sticky_timeout = "", 0
 
 
