@@ -61,8 +61,6 @@ class Driver:
             "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=2),
             "task_timeout": timedelta(seconds=60),
         }
-        if "run_timeout" in self._program["start"]:
-            options["run_timeout"] = timedelta(seconds=self._program["start"]["run_timeout"])
         if how == "update":
             return await self._update_with_start(options)
         if how == "signal":
@@ -70,7 +68,7 @@ class Driver:
         if how == "delay":
             options["start_delay"] = timedelta(seconds=0.3)
         if how == "limited":
-            options["run_timeout"] = timedelta(seconds=3)
+            options["run_timeout"] = timedelta(seconds=4)
         return await self._env.client.start_workflow(Program.run, self._program, **options)
 
     async def _update_with_start(self, options: dict[str, Any]) -> Handle:

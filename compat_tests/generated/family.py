@@ -15,7 +15,7 @@ from compat_tests.env import Env
 from compat_tests.generated.board import BOARD, HEARTBEAT, Held
 from compat_tests.generated.program import Node
 
-SETTLE_TIMEOUT = 12.0
+SETTLE_TIMEOUT = 40.0
 """Seconds."""
 
 SHORT = 60

@@ -84,6 +84,17 @@ class Fleet(Runner):
         )
         return await self._stack.enter_async_context(worker)
 
+    async def proves(self, target: str, program: Node, name: str) -> str:
+        """Like `compare`, but only what differs in the same way twice counts, and nothing that the real server refuses."""
+        found = ""
+        for number in range(2):
+            expected, _ = runs = await asyncio.gather(*self.begin(target, program, f"{name} try {number + 1}"))
+            again = "" if expected.error else verdict(*runs, target)
+            if not again or (found and again != found):
+                return ""
+            found = again
+        return found
+
 
 def verdict(expected: Run, actual: Run, target: str) -> str:
     """What is wrong with two runs of a program; empty if nothing is."""

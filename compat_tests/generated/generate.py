@@ -75,6 +75,8 @@ class Generator:
     def _end(self, place: Place) -> Node:
         how = self._pick({"ok": 8, "fail": 2, "again": 1.5 if place.depth < 2 else 0})
         end: Node = {"how": how}
+        if how != "again" and self._chance(0.15):
+            end["last"] = [self._parked()]
         if how == "fail":
             end["until"] = self._rng.choice([2, 3])
             end["fatal"] = self._chance(0.3)
@@ -178,6 +180,9 @@ class Generator:
         return node
 
     def _do_local_hold(self, place: Place) -> Node:
+        return {**self._parked(), "after": self._do_gate(place)}
+
+    def _parked(self) -> Node:
         kinds = [self._pick({"signal": 4, "cancel": 0.7, "release": 3}) for _ in range(self._rng.randint(1, 3))]
         return self._new("local_hold", during=[self._new(kind) for kind in kinds])
 
@@ -221,11 +226,11 @@ class Generator:
             close=self._rng.choice(CLOSES),
             join=self._chance(0.7),
         )
-        if self._chance(0.2):
-            node["attempts"] = 2
-            node["interval"] = 1
-        if self._chance(0.08):
-            node["run_timeout"] = 2
+        limit = self._pick({"": 10, "attempts": 3, "run_timeout": 0.8})
+        if limit == "attempts":
+            node |= {"attempts": 2, "interval": 1}
+        if limit == "run_timeout":
+            node["run_timeout"] = 4
         if self._chance(0.2):
             node |= {"memo": True, "summary": "child"}
         node["program"] = self._program(Place(place.depth + 1, is_child=True))

@@ -51,6 +51,7 @@ class Program:
             return self._trace
 
     async def _end(self, end: Node) -> list[str]:
+        await self._block(end.get("last", []))
         if end["how"] == "again":
             await workflow.sleep(RUN_SECONDS_BEFORE_AGAIN)
             workflow.continue_as_new(args=[end["program"]])
@@ -173,7 +174,9 @@ class Program:
         )
 
     async def _do_local_hold(self, node: Node) -> Any:
-        return await workflow.execute_local_activity(hold, node, start_to_close_timeout=HOUR)
+        result = await workflow.execute_local_activity(hold, node, start_to_close_timeout=HOUR)
+        await self._optional_gate(node.get("after"))
+        return result
 
     async def _do_patch(self, node: Node) -> Any:
         name = f"patch-{node['id'] % 3}"

@@ -10,7 +10,8 @@ Nothing in a program may race. The rules, kept by the shape of the tree so that 
   What waits for the driver is *held*: a gate (a wait for a signal) or a held activity.
 - Branches that run in parallel begin with something held. So only one branch of all runs is ever awake.
 - What wakes two runs, or one run twice, is followed by a gate: starting a child without waiting for it, signals and
-  cancellations of other workflows, cancelled branches. A child begins with a gate, a cancelled run ends at one.
+  cancellations of other workflows, cancelled branches, tasks with buffered events (but for the last of a run). A child
+  begins with a gate, a cancelled run ends at one.
 - Of what may be cancelled together at most one is a child whose cancellation is asked of the server: each request is
   answered by an event.
 """
@@ -23,7 +24,7 @@ from typing import Any, cast
 
 Node = dict[str, Any]
 
-INNER = ("gate", "body", "branches", "before", "during", "then", "program", "after", "cleanup", "end")
+INNER = ("gate", "body", "branches", "before", "during", "then", "program", "after", "cleanup", "end", "last")
 """Keys that hold other nodes, in the order in which they are read."""
 
 
