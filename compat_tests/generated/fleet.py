@@ -85,7 +85,7 @@ class Fleet(Runner):
         return await self._stack.enter_async_context(worker)
 
     async def proves(self, target: str, program: Node, name: str) -> str:
-        """Like `compare`, but only what differs in the same way twice counts, and nothing that the real server refuses."""
+        """Like `compare`, but only what differs twice in the same way counts, and not what fails on the real server."""
         found = ""
         for number in range(2):
             expected, _ = runs = await asyncio.gather(*self.begin(target, program, f"{name} try {number + 1}"))
