@@ -180,7 +180,11 @@ class Generator:
         return node
 
     def _do_local_hold(self, place: Place) -> Node:
-        return {**self._parked(), "after": self._do_gate(place)}
+        node = {**self._parked(), "after": self._do_gate(place)}
+        if self._chance(0.5):
+            held = [self._do_hold(place) for _ in range(self._rng.randint(1, 2))]
+            node |= {"held": held, "gate": self._do_gate(place), "during": [self._new("release"), *node["during"]]}
+        return node
 
     def _parked(self) -> Node:
         kinds = [self._pick({"signal": 4, "cancel": 0.7, "release": 3}) for _ in range(self._rng.randint(1, 3))]

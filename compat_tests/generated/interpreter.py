@@ -174,6 +174,10 @@ class Program:
         )
 
     async def _do_local_hold(self, node: Node) -> Any:
+        """Activities of its own are started before, so that they can end while it keeps the task."""
+        if "held" in node:
+            self._background += [asyncio.create_task(self._node(each)) for each in node["held"]]
+            await self._gate(node["gate"])
         result = await workflow.execute_local_activity(hold, node, start_to_close_timeout=HOUR)
         await self._optional_gate(node.get("after"))
         return result

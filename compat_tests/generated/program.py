@@ -24,7 +24,7 @@ from typing import Any, cast
 
 Node = dict[str, Any]
 
-INNER = ("gate", "body", "branches", "before", "during", "then", "program", "after", "cleanup", "end", "last")
+INNER = ("held", "gate", "body", "branches", "before", "during", "then", "program", "after", "cleanup", "end", "last")
 """Keys that hold other nodes, in the order in which they are read."""
 
 
