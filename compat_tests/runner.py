@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import gc
 import importlib
 import inspect
 import json
@@ -63,7 +64,12 @@ class TargetPool:
         return await asyncio.shield(self._targets[name])
 
     async def close(self) -> None:
-        """Stop all of them."""
+        """Stop all of them.
+
+        What is left of failed workflows is collected here, and not while pytest or an import parses a source file: the
+        tracebacks that asyncio then writes are parsed too, and Python 3.11 cannot do the one within the other.
+        """
+        gc.collect()
         for starting in self._targets.values():
             if not isinstance(target := (await asyncio.gather(starting, return_exceptions=True))[0], BaseException):
                 await target.stop()
