@@ -71,9 +71,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(total + ", ".join(f"{kind} {count}" for kind, count in sorted(COMPARED.items())))
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def fleet(request: pytest.FixtureRequest, targets: TargetPool) -> AsyncIterator[Fleet]:
-    """Starts every selected seed at once (within the fleet's limit); each test then awaits its own runs."""
+    """Starts every selected seed at once (within the fleet's limit); its workers are gone before the scenarios begin."""
     fleet = Fleet(targets)
     for item in request.session.items:
         call = getattr(item, "callspec", None)
