@@ -73,7 +73,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def fleet(request: pytest.FixtureRequest, targets: TargetPool) -> AsyncIterator[Fleet]:
-    """Starts every selected seed at once (within the fleet's limit); its workers are gone before the scenarios begin."""
+    """Starts all selected seeds at once (within the fleet's limit); its workers end before the scenarios begin."""
     fleet = Fleet(targets)
     for item in request.session.items:
         call = getattr(item, "callspec", None)
