@@ -97,12 +97,17 @@ class Runner:
             run.cancel()
         await asyncio.gather(*self._runs.values(), return_exceptions=True)
 
+    def slots(self, name: str) -> asyncio.Semaphore:
+        """What limits how many runs of this kind go on at a time."""
+        del name
+        return self._slots
+
     async def environment(self, name: str, target: Target) -> Env:
         """What a scenario on this target gets."""
         return Env(name, target.client, target.connection)
 
     async def _run(self, target_name: str, name: str, scenario: Scenario) -> Run:
-        async with self._slots:
+        async with self.slots(name):
             try:
                 env = await self.environment(name, await self._pool.get(target_name))
             except Exception:

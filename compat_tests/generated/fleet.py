@@ -22,6 +22,9 @@ from compat_tests.targets import Target
 CONCURRENCY = 24
 """Programs at a time, over all targets. They wait more than they work."""
 
+URGENT = 8
+"""Runs beside those, of programs that differed: they do not wait behind the seeds that are still to come."""
+
 HEARTBEATS = timedelta(seconds=0.1)
 """How soon a held activity may learn of its cancellation."""
 
@@ -36,6 +39,8 @@ class Fleet(Runner):
         logging.getLogger("temporalio").setLevel(logging.CRITICAL)
         self._queue = f"queue-{uuid.uuid4().hex[:12]}"
         self._stack = contextlib.AsyncExitStack()
+        self._urgent = asyncio.Semaphore(URGENT)
+        self._second_looks: set[str] = set()
         self.failed: list[str] = []
         """Names of programs that differed, for the tests."""
         self._workers: dict[str, asyncio.Task[Worker]] = {}
@@ -47,6 +52,15 @@ class Fleet(Runner):
     def begin(self, target: str, program: Node, name: str) -> tuple[asyncio.Task[Run], asyncio.Task[Run]]:
         """The runs of a program on the real server and on a target, which may be the real server again."""
         return self.play("temporal", program, name), self.play(target, program, name, int(target == "temporal"))
+
+    async def compare_again(self, target: str, program: Node, name: str) -> str:
+        """Like `compare`, at once."""
+        self._second_looks.add(name)
+        return await self.compare(target, program, name)
+
+    def slots(self, name: str) -> asyncio.Semaphore:
+        """Second looks have slots of their own."""
+        return self._urgent if name in self._second_looks else super().slots(name)
 
     async def compare(self, target: str, program: Node, name: str) -> str:
         """What differs between the real server and a target; empty if nothing does. Errors count as differences."""
@@ -88,7 +102,9 @@ class Fleet(Runner):
         """Like `compare`, but only what differs twice in the same way counts, and not what fails on the real server."""
         found = ""
         for number in range(2):
-            expected, _ = runs = await asyncio.gather(*self.begin(target, program, f"{name} try {number + 1}"))
+            trial = f"{name} try {number + 1}"
+            self._second_looks.add(trial)
+            expected, _ = runs = await asyncio.gather(*self.begin(target, program, trial))
             again = "" if expected.error else verdict(*runs, target)
             if not again or (found and again != found):
                 return ""

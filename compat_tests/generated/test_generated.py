@@ -57,7 +57,7 @@ async def _check(fleet: Fleet, target: str, name: str, program: Node) -> None:
 
 async def _again(fleet: Fleet, target: str, name: str, program: Node) -> str:
     """A busy machine may hold up either server so long that a time-out strikes: what differs must do so twice."""
-    return await fleet.compare(target, program, f"{name} again")
+    return await fleet.compare_again(target, program, f"{name} again")
 
 
 async def _shrink(fleet: Fleet, target: str, name: str, program: Node, found: str) -> tuple[Node, str]:
