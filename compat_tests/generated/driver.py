@@ -180,7 +180,7 @@ class Driver:
         self._env.record("children", _sorted(description.pending_children, lambda each: each.initiated_id))
 
     async def _do_release(self, run: Run, _: Node) -> None:
-        """An activity ends while the task is in flight: its events are buffered."""
+        """An activity ends while the task is in flight: its events are buffered. Or it is tried again, and held."""
         held = sorted(run.held(), key=lambda each: self._order(int(each[0].node["id"])))
         if not held or held[0][0].cancel_requested:
             return
@@ -189,9 +189,8 @@ class Driver:
 
         async def gone() -> bool:
             pending = (await self._handle(run).describe()).raw_description.pending_activities
-            left = [each for each in pending if each.activity_id == activity.id and each.attempt == waiting.attempt]
             again = BOARD.held.get((run.run_id, int(activity.node["id"])))
-            return not left or again is not None
+            return again is not None or all(each.activity_id != activity.id for each in pending)
 
         await self._env.until(gone, "the end of an activity")
 
