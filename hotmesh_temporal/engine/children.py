@@ -29,7 +29,13 @@ _COPIED = (
 )
 
 
-def open_child(ctx: Context, parent: ExecutionState, initiated: HistoryEvent) -> Turn:
+def start_request_id(parent_origin: HistoryEvent, initiated_event_id: int) -> str:
+    """Under which request a child is started: also after a reset of its parent, so that it is not started twice."""
+    original = parent_origin.workflow_execution_started_event_attributes.original_execution_run_id
+    return f"{original}:{initiated_event_id}:0"
+
+
+def open_child(ctx: Context, parent: ExecutionState, parent_origin: HistoryEvent, initiated: HistoryEvent) -> Turn:
     """The first run of the child that the event of its parent asks for."""
     given = initiated.start_child_workflow_execution_initiated_event_attributes
     wait = cron.backoff(given.cron_schedule, ctx.now, ctx.now) if given.cron_schedule else 0
@@ -54,7 +60,7 @@ def open_child(ctx: Context, parent: ExecutionState, initiated: HistoryEvent) ->
         given.workflow_id,
         ctx.new_id(),
         attributes,
-        request_id=f"{parent.run_id}:{initiated.event_id}:0",
+        request_id=start_request_id(parent_origin, initiated.event_id),
         wait=wait,
         user_metadata=initiated.user_metadata if initiated.HasField("user_metadata") else None,
     )

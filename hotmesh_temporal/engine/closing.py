@@ -111,7 +111,7 @@ def _next_tick(turn: Turn, failure: Failure | None, result: Payloads | None) -> 
     origin, state = turn.origin.workflow_execution_started_event_attributes, turn.state
     if not origin.cron_schedule:
         return ""
-    wait = cron.backoff(origin.cron_schedule, state.execution_at, turn.ctx.now)
+    wait = cron.backoff(origin.cron_schedule, state.runs_since, turn.ctx.now)
     if state.execution_expires_at and turn.ctx.now + wait >= state.execution_expires_at:
         return ""
     how = Continuation(_CRON, wait=wait, failure=failure, last_result=result)

@@ -125,11 +125,15 @@ class Update(msgspec.Struct, omit_defaults=True):
 
 
 class AskedUpdate(msgspec.Struct, omit_defaults=True):
-    """An update that no worker has decided about. ``sent_with``: started event id of the task that it went with."""
+    """An update that no worker has decided about. ``sent_with``: started event id of the task that it went with.
+
+    One that is in the history already (``admitted_event_id``) has no ``request`` here: the worker reads it there.
+    """
 
     number: int
     request: bytes
     sent_with: int = 0
+    admitted_event_id: int = 0
 
 
 class RejectedUpdate(msgspec.Struct, omit_defaults=True):
@@ -221,11 +225,28 @@ class ExecutionState(msgspec.Struct, omit_defaults=True):
     new_run_id: str = ""
     armed_at_ms: int = 0
     paused_types: list[str] = []
+    reset_at: int = 0
+    """When the run was made by a reset of another one (0: it was started). Its times count from there."""
+    reset_request_id: str = ""
+    reset_run_id: str = ""
+    """The run that the last reset of this one has made."""
+    gave_way: bool = False
+    """A reset has ended this run: its children go on, and its parent waits for the run that follows."""
 
     @property
     def running(self) -> bool:
         """The run is open."""
         return self.status == RUNNING
+
+    @property
+    def runs_since(self) -> int:
+        """What the next run of the chain is timed from: a reset takes no account of a delay that was over before."""
+        return self.started_at if self.reset_at else self.execution_at
+
+    @property
+    def continued_as_new(self) -> bool:
+        """The workflow itself has gone on in another run, `new_run_id`."""
+        return self.status == CONTINUED_AS_NEW
 
     @property
     def task_in_flight(self) -> bool:

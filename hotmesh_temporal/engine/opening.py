@@ -100,6 +100,8 @@ def continue_run(turn: Turn, how: Continuation) -> Turn:
     attributes.attempt = how.attempt
     _replace(attributes, how)
     _carry_over(attributes, turn, how)
+    if state.reset_at and state.execution_expires_at:
+        attributes.workflow_execution_expiration_time.CopyFrom(timestamp(state.execution_expires_at))
     opening = Opening(
         state.namespace,
         state.workflow_id,
@@ -116,7 +118,7 @@ def continue_run(turn: Turn, how: Continuation) -> Turn:
 
 def _no_sooner(turn: Turn, wait: int) -> int:
     """Runs of one chain do not start more often than once in the minimum interval, so that a fast loop is held back."""
-    earliest = turn.state.execution_at + turn.ctx.limits.run_minimum_interval
+    earliest = turn.state.runs_since + turn.ctx.limits.run_minimum_interval
     return max(wait, earliest - turn.ctx.now)
 
 
@@ -163,6 +165,7 @@ def _carry_over(attributes: WorkflowExecutionStartedEventAttributes, turn: Turn,
     for point in points.points:
         if point.run_id == state.run_id and not point.HasField("expire_time"):
             point.expire_time.CopyFrom(expires)
+    state.reset_points = points.SerializeToString()
     attributes.prev_auto_reset_points.CopyFrom(points)
 
 

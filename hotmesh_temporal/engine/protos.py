@@ -14,9 +14,9 @@ def nanos(duration: Duration) -> int:
 
 
 def duration(value: int) -> Duration:
-    """The duration of that many nanoseconds."""
-    seconds, rest = divmod(value, SECOND)
-    return Duration(seconds=seconds, nanos=rest)
+    """The duration of that many nanoseconds; both parts have the sign of the whole."""
+    seconds, rest = divmod(abs(value), SECOND)
+    return Duration(seconds=seconds, nanos=rest) if value >= 0 else Duration(seconds=-seconds, nanos=-rest)
 
 
 def timestamp(value: int) -> Timestamp:

@@ -7,17 +7,16 @@ from dataclasses import dataclass, field
 from temporalio.api.common.v1 import WorkerVersionStamp
 from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure, ServerFailureInfo
-from temporalio.api.workflow.v1 import ResetPointInfo, ResetPoints
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
 from ..errors import TaskFailed, WorkflowCompleted, activity_not_found, not_found, task_not_found
-from . import commands
+from . import commands, reset_points
 from .commands import messages
 from .commands.scope import CommandScope
 from .durations import cut_down
 from .machines import activity, update, workflow, workflow_task
 from .model import Activity, ExecutionState, WorkflowTask
-from .protos import nanos, timestamp
+from .protos import nanos
 from .turn import Turn
 
 INLINE_REQUEST_ID = "request-from-RespondWorkflowTaskCompleted"
@@ -161,31 +160,9 @@ def _set_sticky(state: ExecutionState, request: RespondWorkflowTaskCompletedRequ
 def _note_reset_point(
     turn: Turn, request: RespondWorkflowTaskCompletedRequest, completed_id: int, version: bytes
 ) -> None:
-    """Remember the first task that each build of the worker completed."""
-    build = WorkerVersionStamp.FromString(version).build_id or request.worker_version_stamp.build_id
-    _note_build(turn.state, build)
-    points = ResetPoints.FromString(turn.state.reset_points)
-    if any((each.build_id, each.binary_checksum) == (build, request.binary_checksum) for each in points.points):
-        return
-    points.points.append(
-        ResetPointInfo(
-            run_id=turn.state.run_id,
-            first_workflow_task_completed_id=completed_id,
-            create_time=timestamp(turn.ctx.now),
-            resettable=True,
-            build_id=build,
-            binary_checksum=request.binary_checksum,
-        )
-    )
-    del points.points[: -turn.ctx.limits.reset_points]
-    turn.state.reset_points = points.SerializeToString()
-
-
-def _note_build(state: ExecutionState, build: str) -> None:
-    """The builds of the workers that worked on the run, as search attribute ``BuildIds``."""
-    for name in ("unversioned", f"unversioned:{build}" if build else ""):
-        if name and name not in state.build_ids:
-            state.build_ids.append(name)
+    build_id = WorkerVersionStamp.FromString(version).build_id or request.worker_version_stamp.build_id
+    build = reset_points.Build(build_id, request.binary_checksum)
+    reset_points.note(turn.state, build, completed_id, turn.ctx.now, turn.ctx.limits.reset_points)
 
 
 def reject_answer(turn: Turn, error: TaskFailed, identity: str) -> None:

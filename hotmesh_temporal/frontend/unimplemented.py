@@ -8,8 +8,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
         "UpdateNamespace",
         "DeprecateNamespace",
     ),
-    "reset, delete, pause and change of executions are not there yet": (
-        "ResetWorkflowExecution",
+    "delete, pause and change of executions are not there yet": (
         "DeleteWorkflowExecution",
         "UpdateWorkflowExecutionOptions",
         "PauseWorkflowExecution",

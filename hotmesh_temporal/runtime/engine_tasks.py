@@ -165,12 +165,18 @@ class EngineTasks:
         event = await self._histories.event(parent, child.initiated_event_id)
         current = await self._executions.load_current(parent.state.namespace, child.workflow_id)
         asker = self._executions.turn(parent)
+        if current is not None and current.state.start_request_id == children.start_request_id(
+            parent.origin, event.event_id
+        ):
+            child_workflow.start(asker, child, current.state.first_run_id)
+            await self._executions.change_all([(asker, parent)], [ack])
+            return
         policy = event.start_child_workflow_execution_initiated_event_attributes.workflow_id_reuse_policy
         if current is not None and not children.may_replace(current.state, policy, parent.state):
             child_workflow.fail_to_start(asker, child, _ALREADY_EXISTS)
             await self._executions.change_all([(asker, parent)], [ack])
             return
-        opened = children.open_child(self._executions.context(), parent.state, event)
+        opened = children.open_child(self._executions.context(), parent.state, parent.origin, event)
         child_workflow.start(asker, asker.state.children[event.event_id], opened.state.run_id)
         changes: list[Change] = [(asker, parent)]
         if current is not None and current.state.running:
@@ -249,7 +255,7 @@ class EngineTasks:
             return False
         while True:
             current = await self._executions.load_current(parent.state.namespace, child.workflow_id)
-            if current is None or not current.state.running or current.state.first_run_id != child.run_id:
+            if current is None or not _is_bound(current.state, child, parent.state):
                 return False
             turn = self._executions.turn(current)
             if child.policy == ParentClosePolicy.PARENT_CLOSE_POLICY_TERMINATE:
@@ -277,10 +283,15 @@ class EngineTasks:
 
         parent = RunKey(state.namespace, state.parent_workflow_id, state.parent_run_id)
         try:
-            told, _ = await self._executions.update(parent, decide, acks=[ack], missing=_ParentGone)
+            while parent.run_id:
+                told, found = await self._executions.update(parent, decide, acks=[ack], missing=_ParentGone)
+                if told or found.state.running:
+                    return told
+                # A parent that was reset goes on as another run, which has this child now.
+                parent = parent._replace(run_id=found.state.reset_run_id)
         except _ParentGone:
-            return False
-        return told
+            pass
+        return False
 
     # -- reading and writing ------------------------------------------------------------------------------------
 
@@ -314,6 +325,13 @@ class EngineTasks:
                 self._executions.forget(loaded.job_id)
             return False
         return True
+
+
+def _is_bound(current: ExecutionState, child: Child, parent: ExecutionState) -> bool:
+    """The child is open, and was started by this very run of its parent: not by one that was reset."""
+    started_by = (current.parent_workflow_id, current.parent_run_id)
+    is_own = started_by == (parent.workflow_id, parent.run_id)
+    return current.running and current.first_run_id == child.run_id and is_own
 
 
 def _may_reach(sender: ExecutionState, sent: External, target: ExecutionState) -> bool:

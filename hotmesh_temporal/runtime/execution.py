@@ -310,12 +310,18 @@ class Executions:
         return [self._committed(each) for each in written][-1]
 
     async def create_with(
-        self, turn: Turn, expected: str | None, changes: Sequence[Change], acks: Sequence[Ack]
+        self,
+        turn: Turn,
+        expected: str | None,
+        changes: Sequence[Change],
+        acks: Sequence[Ack],
+        *,
+        inherited: Sequence[EventBatch] = (),
     ) -> None:
-        """As `create`, and in the same commit change other runs."""
+        """As `create`, and in the same commit change other runs. ``inherited``: history from before the decision."""
         key = key_of_state(turn.state)
         pointer = CurrentRunWrite(pointer_id(key.namespace, key.workflow_id), expected, key.job_id)
-        await asyncio.shield(self._begin(self._commit_all(changes, turn, [pointer], acks)))
+        await asyncio.shield(self._begin(self._commit_all(changes, turn, [pointer], acks, inherited)))
 
     async def change_all(self, changes: Sequence[Change], acks: Sequence[Ack]) -> None:
         """Commit decisions on several runs, all or none. Raises `RevisionConflict`: decide anew."""
@@ -327,13 +333,14 @@ class Executions:
         opened: Turn | None,
         current: Sequence[CurrentRunWrite],
         acks: Sequence[Ack],
+        inherited: Sequence[EventBatch] = (),
     ) -> None:
         for turn, loaded in changes:
             turn.settle(loaded.data)
         plan = CommitPlan(self, [], list(acks))
         written = [plan.change(turn, loaded) for turn, loaded in changes]
         if opened is not None:
-            written.append(plan.create(opened))
+            written.append(plan.create(opened, inherited))
         plan.current += current
         await plan.commit()
         for each in written:

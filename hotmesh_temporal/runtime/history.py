@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from temporalio.api.history.v1 import History, HistoryEvent
 
@@ -71,6 +71,16 @@ class Histories:
         if not loaded.tail and stored and stored[-1].next_event_id == loaded.state.next_event_id:
             self._executions.keep_history(loaded, stored)
         return stored
+
+    async def batches(self, loaded: Loaded, first: int, before: int) -> AsyncIterator[EventBatch]:
+        """The stored batches that hold events ``first`` to ``before - 1``, whole and in order, page by page."""
+        while first < before:
+            page = await self._batches(loaded, first, before)
+            if not page:
+                return
+            for batch in page:
+                yield batch
+            first = page[-1].next_event_id
 
     async def wait_for_change(self, key: RunKey, loaded: Loaded, timeout: float) -> Loaded:
         """The run once it is newer than ``loaded``, or as it is after ``timeout`` seconds.

@@ -42,8 +42,9 @@ class CommitPlan:
         self._given: list[tuple[Waiter, Started]] = []
         self._withdrawn: list[tuple[QueueKey, int]] = []
 
-    def create(self, turn: Turn) -> Loaded:
-        return self._write(turn, key_of_state(turn.state).job_id, None)
+    def create(self, turn: Turn, inherited: Sequence[EventBatch] = ()) -> Loaded:
+        """A new run. ``inherited``: the part of its history that is older than the decision."""
+        return self._write(turn, key_of_state(turn.state).job_id, None, inherited)
 
     def change(self, turn: Turn, loaded: Loaded) -> Loaded:
         return self._write(turn, loaded.job_id, loaded)
@@ -59,13 +60,13 @@ class CommitPlan:
             self.current.append(CurrentRunWrite(pointer, before.job_id, key.job_id))
         return written
 
-    def _write(self, turn: Turn, job_id: str, loaded: Loaded | None) -> Loaded:
+    def _write(self, turn: Turn, job_id: str, loaded: Loaded | None, inherited: Sequence[EventBatch] = ()) -> Loaded:
         state, revision = turn.state, loaded.revision if loaded else 0
         state.transitions += 1
         taken = self._let_workers_take(turn)
         self._arm(job_id, state)
         data = encode_state(state)
-        batches = _batches(turn.events)
+        batches = (*inherited, *_batches(turn.events))
         self._runs.append(
             RunWrite(
                 job_id=job_id,

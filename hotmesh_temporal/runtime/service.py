@@ -20,6 +20,7 @@ from .history import Histories
 from .keys import APP_ID, HOTMESH_NAMESPACE, run_key
 from .matching import Matching
 from .queries import Queries
+from .resets import Resets
 from .timers import Timers
 from .watching import Watching
 
@@ -76,6 +77,7 @@ class Runtime:
         self.queries = Queries(stream, self.matching, self.clock, self.engine_id)
         self.histories = Histories(store, self.executions, self.watching)
         self.engine_tasks = EngineTasks(self.executions, self.histories, self.matching, stream, self.engine_id)
+        self.resets = Resets(self.executions, self.histories)
         self.hints = Hints(sub, self.engine_id, self._hinted)
         self.executions.matching, self.executions.timers = self.matching, self.timers
         self.executions.changed = self._changed

@@ -161,7 +161,10 @@ class _Verification:
     async def _check_children(
         self, job_id: str, state: ExecutionState, surroundings: Surroundings, problems: list[str]
     ) -> None:
-        """An open parent hears of each child that ended; a closed one leaves none behind that it should not."""
+        """An open parent hears of each child that ended; a closed one leaves none behind that it should not.
+
+        One that was made by a reset may have been denied what became of its children before.
+        """
         stream = self._stream_of(ENGINE_QUEUE)
         for child in state.children.values():
             if not child.run_id or (stream, job_id, child.initiated_event_id, 0) in surroundings.offers:
@@ -170,10 +173,10 @@ class _Verification:
             last = decode_state(record.state) if record is not None else None
             if last is not None and last.first_run_id != child.run_id:
                 last = None
-            if state.running and (last is None or not last.running):
+            if state.running and not state.reset_at and (last is None or not last.running):
                 if not await self._is_on_its_way(child.workflow_id):
                     problems.append(f"the child {child.workflow_id!r} has ended, but its parent will not hear of it")
-            elif not state.running and last is not None and is_left_behind(child, last):
+            elif not state.running and last is not None and is_left_behind(child, last, state):
                 problems.append(f"the child {child.workflow_id!r} goes on against its parent close policy")
 
     async def _is_on_its_way(self, workflow_id: str) -> bool:

@@ -44,6 +44,9 @@ BEYOND_HISTORY = frozenset(
         "build_ids",
         "armed_at_ms",
         "paused_types",
+        "reset_request_id",
+        "reset_run_id",
+        "gave_way",
     ]
 )
 """What a run knows beside its history."""
@@ -83,6 +86,7 @@ WAKES = (
         EventType.EVENT_TYPE_TIMER_FIRED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED,
     }
 )
 """Events that a worker has to be shown: with one of them after the last answer of a worker, a task must be pending."""
@@ -327,9 +331,14 @@ def _due_offers(state: ExecutionState) -> Iterator[tuple[QueueKey, int, int, str
             yield QueueKey(state.namespace, True, each.queue), each.scheduled_event_id, each.stamp, what
 
 
-def is_left_behind(child: Child, last: ExecutionState) -> bool:
-    """``last``, the child's current run, should have been ended or asked to when its parent was closed."""
+def is_left_behind(child: Child, last: ExecutionState, parent: ExecutionState) -> bool:
+    """``last``, the child's current run, should have been ended or asked to when its parent was closed.
+
+    A reset leaves children alone, and later ones are not bound to a run that a reset has made.
+    """
     if not last.running or child.policy == ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON:
+        return False
+    if parent.gave_way or last.parent_run_id != parent.run_id:
         return False
     return child.policy == ParentClosePolicy.PARENT_CLOSE_POLICY_TERMINATE or not last.cancel_requested
 

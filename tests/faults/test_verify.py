@@ -260,6 +260,7 @@ def the_end_of_a_child_is_lost(db: Damaged) -> None:
 @damage("the child 'sleeps' goes on against its parent close policy")
 def a_child_is_left_behind(db: Damaged) -> None:
     with db.state("sleeps") as child, db.state("done") as state:
+        child.parent_run_id = state.run_id
         state.children[5] = Child(5, "sleeps", "Waits", 1, run_id=child.first_run_id)
 
 

@@ -1,10 +1,11 @@
 """An update: a request that the workflow itself accepts or rejects, and answers.
 
-    (none) --asked--> asked --sent with a workflow task--> sent --rejected, task failed--> (none)
-                                                           sent --accepted--> accepted --completed--> completed
+    (none) --asked, admitted--> asked --sent with a task--> sent --rejected, task failed--> (none)
+                                                            sent --accepted--> accepted --completed--> completed
 
-Only accepted and completed are events. Up to there an update is kept in the state of the run, so that it reaches a
-worker in whichever process, and so that nobody who waits for it has to be in the process of the worker.
+Only accepted and completed are events, and admitted: what a reset takes over from the run before it. Up to
+there an update is kept in the state of the run, so that it reaches a worker in whichever process, and so that nobody
+who waits for it has to be in the process of the worker.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
 from temporalio.api.history.v1 import (
     HistoryEvent,
     WorkflowExecutionUpdateAcceptedEventAttributes,
+    WorkflowExecutionUpdateAdmittedEventAttributes,
     WorkflowExecutionUpdateCompletedEventAttributes,
 )
 from temporalio.api.protocol.v1 import Message
@@ -82,7 +84,7 @@ def messages(state: ExecutionState, task: WorkflowTask) -> list[Message]:
     return [
         _request_message(update_id, each.request, task.started_event_id - 1)
         for update_id, each in state.asked_updates.items()
-        if each.sent_with == task.started_event_id
+        if each.request and each.sent_with == task.started_event_id
     ]
 
 
@@ -91,13 +93,27 @@ def _request_message(update_id: str, request: bytes, event_id: int) -> Message:
     return Message(id=f"{update_id}/request", protocol_instance_id=update_id, event_id=event_id, body=body)
 
 
+def admit(turn: Turn, request: Request, origin: int) -> None:
+    """Give a request a place in the history, for the worker to find it there. One that the run knows is left out."""
+    update_id = request.meta.update_id
+    if update_id not in turn.state.updates and update_id not in turn.state.asked_updates:
+        turn.record(
+            WorkflowExecutionUpdateAdmittedEventAttributes(
+                request=request,
+                origin=origin,  # type: ignore[arg-type]  # enum values are ints
+            )
+        )
+
+
 def accept(turn: Turn, update_id: str, acceptance: Acceptance) -> None:
     """The worker takes it on."""
     state = turn.state
     if update_id in state.updates:
         raise _wrong_state(state, update_id, "Acceptance")
     asked = state.asked_updates.pop(update_id, None)
-    request = Request.FromString(asked.request) if asked is not None else acceptance.accepted_request
+    request: Request | None = acceptance.accepted_request
+    if asked is not None:
+        request = Request.FromString(asked.request) if asked.request else None
     turn.record(
         WorkflowExecutionUpdateAcceptedEventAttributes(
             protocol_instance_id=update_id,
@@ -153,10 +169,11 @@ def reject_unprocessed(turn: Turn, task: WorkflowTask) -> None:
 
 def abort(turn: Turn) -> None:
     """The answer was invalid that should have brought the outcomes of what the worker has: nobody waits for those any
-    more. What has come meanwhile goes with the next task.
+    more. What has come meanwhile goes with the next task, and what is in the history is asked again.
     """
     asked = turn.state.asked_updates
-    for update_id in [each for each, update in asked.items() if update.sent_with]:
+    sent = [each for each, update in asked.items() if update.sent_with and not update.admitted_event_id]
+    for update_id in sent:
         _keep_rejection(turn, asked.pop(update_id), b"")
 
 
@@ -181,8 +198,15 @@ def _state_name(state: ExecutionState, known: Update) -> str:
     return f"Provisionally{name}" if event_id > state.last_task_completed_id else name
 
 
+def _admitted(state: ExecutionState, event: HistoryEvent) -> None:
+    update_id = event.workflow_execution_update_admitted_event_attributes.request.meta.update_id
+    state.update_count += 1
+    state.asked_updates[update_id] = AskedUpdate(state.update_count, b"", admitted_event_id=event.event_id)
+
+
 def _accepted(state: ExecutionState, event: HistoryEvent) -> None:
     attributes = event.workflow_execution_update_accepted_event_attributes
+    state.asked_updates.pop(attributes.protocol_instance_id, None)
     state.updates[attributes.protocol_instance_id] = Update(event.event_id)
 
 
@@ -194,6 +218,7 @@ def _completed(state: ExecutionState, event: HistoryEvent) -> None:
 
 
 FOLDS = {
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED: _admitted,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED: _accepted,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED: _completed,
 }

@@ -30,6 +30,8 @@ from . import workflow_task
 
 SERVER = "history-service"
 """The identity under which the service itself acts."""
+_RESETTER = "history-resetter"
+"""The identity under which a reset ends a run."""
 FORCE_CLOSE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND
 
 if TYPE_CHECKING:
@@ -87,6 +89,15 @@ def terminate(turn: Turn, reason: str, details: Payloads | None, identity: str, 
     close(turn, WorkflowExecutionTerminatedEventAttributes(reason=reason, details=details, identity=identity), links)
 
 
+def give_way(turn: Turn, reason: str) -> None:
+    """End the run because of a reset. Children and the parent are left to the run that the reset makes."""
+    if turn.state.task_in_flight:
+        workflow_task.fail(turn, FORCE_CLOSE, None, SERVER)
+    turn.flush()
+    turn.state.gave_way = True
+    close(turn, WorkflowExecutionTerminatedEventAttributes(reason=reason, identity=_RESETTER))
+
+
 def close(turn: Turn, attributes: Message, links: Sequence[Link] = ()) -> None:
     """Write the closing event; whatever is pending is dropped with the run. Children and the parent get to know."""
     event = turn.record(attributes, adjust=lambda event: event.links.extend(links))
@@ -94,6 +105,8 @@ def close(turn: Turn, attributes: Message, links: Sequence[Link] = ()) -> None:
     turn.dispatches.clear()
     turn.state.asked_updates = {}
     turn.orders.clear()
+    if turn.state.gave_way:
+        return
     for each in turn.state.children.values():
         if each.run_id and each.policy != ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON:
             turn.order(WorkOrder(Work.CLOSE_CHILD, each.initiated_event_id))

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import WorkerVersionStamp
-from temporalio.api.enums.v1 import EventType, TaskQueueKind, TimeoutType
-from temporalio.api.failure.v1 import Failure
+from temporalio.api.enums.v1 import EventType, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause
+from temporalio.api.failure.v1 import Failure, ResetWorkflowFailureInfo
 from temporalio.api.history.v1 import (
     HistoryEvent,
     WorkflowTaskCompletedEventAttributes,
@@ -39,6 +39,11 @@ from ..protos import duration, moment, nanos, timestamp
 if TYPE_CHECKING:
     from ..turn import Turn
 
+
+_SERVER = "history-service"
+_NO_REQUEST = "emptyUuid"
+"""What the server writes as request of a task that nobody has asked for."""
+_RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
 
 _JITTER = 0.2
 """Share of a growing timeout that varies, so that tasks which fail together are not repeated together."""
@@ -158,8 +163,7 @@ def start(turn: Turn, request_id: str, identity: str, worker_version: WorkerVers
     assert task.started_at == 0
     if task.attempt > 1 and task.scheduled_event_id != state.next_event_id:
         task = _make_normal(turn, task)
-    size, limits = turn.size_before, turn.ctx.limits
-    suggest = size >= limits.history_suggest_size or state.next_event_id > limits.history_suggest_count
+    size, suggest = turn.size_before, _suggests_new_run(turn)
     if not task.unwritten:
         turn.record(
             WorkflowTaskStartedEventAttributes(
@@ -179,6 +183,12 @@ def start(turn: Turn, request_id: str, identity: str, worker_version: WorkerVers
     task.history_size, task.suggest_continue_as_new = size, suggest
     turn.keeps_speculative = True
     return task
+
+
+def _suggests_new_run(turn: Turn) -> bool:
+    """The history has become so long that the workflow should continue as new."""
+    limits = turn.ctx.limits
+    return turn.size_before >= limits.history_suggest_size or turn.state.next_event_id > limits.history_suggest_count
 
 
 def _make_normal(turn: Turn, task: WorkflowTask) -> WorkflowTask:
@@ -303,6 +313,44 @@ def time_out(turn: Turn, kind: int) -> None:
     )
 
 
+def has_or_repeats(state: ExecutionState) -> bool:
+    """A task is pending, or was failed and would be repeated without leaving events."""
+    return state.task is not None or state.task_attempt > 1
+
+
+def fail_by_reset(turn: Turn, base_run_id: str, reason: str) -> None:
+    """The task that is pending at the point of a reset fails: the first thing that is new in the run.
+
+    One that no worker has taken there is started for it, one that would be repeated gets its events first.
+    """
+    state = turn.state
+    if state.task is None:
+        turn.record(_scheduled_attributes(state, "", state.task_timeout, 1))
+    task = state.task
+    assert task is not None
+    if not task.started_at:
+        turn.record(
+            WorkflowTaskStartedEventAttributes(
+                scheduled_event_id=task.scheduled_event_id,
+                identity=_SERVER,
+                request_id=_NO_REQUEST,
+                history_size_bytes=turn.size_before,
+                suggest_continue_as_new=_suggests_new_run(turn),
+            )
+        )
+    turn.record(
+        WorkflowTaskFailedEventAttributes(
+            scheduled_event_id=task.scheduled_event_id,
+            started_event_id=task.started_event_id,
+            cause=_RESET,
+            failure=Failure(message=reason, reset_workflow_failure_info=ResetWorkflowFailureInfo()),
+            identity=_SERVER,
+            base_run_id=base_run_id,
+            new_run_id=state.run_id,
+        )
+    )
+
+
 def deadline(task: WorkflowTask) -> int:
     """When the pending task times out (0: never)."""
     if task.started_at:
@@ -352,8 +400,22 @@ def _completed(state: ExecutionState, event: HistoryEvent) -> None:
 
 
 def _failed(state: ExecutionState, event: HistoryEvent) -> None:
-    del event
     _next_attempt(state)
+    attributes = event.workflow_task_failed_event_attributes
+    if attributes.cause == _RESET:
+        state.task_attempt = 1
+        if attributes.new_run_id == state.run_id:
+            _begin_anew(state, moment(event.event_time))
+
+
+def _begin_anew(state: ExecutionState, now: int) -> None:
+    """The run was made by a reset: its own times, and those of its pending activities, count from there."""
+    wait = state.execution_at - state.started_at
+    state.reset_at, state.started_at, state.execution_at = now, now, now + wait
+    state.run_expires_at = now + state.run_timeout if state.run_timeout else 0
+    state.execution_expires_at = now + state.execution_timeout if state.execution_timeout else 0
+    for each in state.activities.values():
+        each.first_scheduled_at = each.scheduled_at = now
 
 
 def _timed_out(state: ExecutionState, event: HistoryEvent) -> None:

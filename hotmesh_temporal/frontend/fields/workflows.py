@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from temporalio.api.workflow.v1 import PostResetOperation
 from temporalio.api.workflowservice.v1 import (
     CountWorkflowExecutionsRequest,
     DescribeWorkflowExecutionRequest,
@@ -12,6 +13,7 @@ from temporalio.api.workflowservice.v1 import (
     PollWorkflowExecutionUpdateRequest,
     QueryWorkflowRequest,
     RequestCancelWorkflowExecutionRequest,
+    ResetWorkflowExecutionRequest,
     SignalWithStartWorkflowExecutionRequest,
     SignalWorkflowExecutionRequest,
     StartWorkflowExecutionRequest,
@@ -101,6 +103,25 @@ ROWS = (
         PollWorkflowExecutionUpdateRequest,
         honoured={"namespace", "update_ref", "wait_policy"},
         no_effect={"identity": "a Temporal server drops it too"},
+    ),
+    Rows(
+        ResetWorkflowExecutionRequest,
+        honoured={
+            "namespace",
+            "workflow_execution",
+            "reason",
+            "workflow_task_finish_event_id",
+            "request_id",
+            "reset_reapply_type",
+            "reset_reapply_exclude_types",
+            "post_reset_operations",
+        },
+        no_effect={"identity": "a Temporal server drops it too"},
+    ),
+    Rows(
+        PostResetOperation,
+        honoured={"signal_workflow"},
+        refused={"update_workflow_options": "the change of an execution's options is not there yet"},
     ),
     Rows(QueryWorkflowRequest, honoured={"namespace", "execution", "query", "query_reject_condition"}),
     Rows(

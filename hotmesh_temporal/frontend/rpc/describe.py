@@ -58,7 +58,7 @@ async def describe_workflow_execution(
     response = DescribeWorkflowExecutionResponse(
         execution_config=_config(state, loaded.origin),
         workflow_execution_info=_info(state, loaded.origin),
-        workflow_extended_info=_extended(state),
+        workflow_extended_info=_extended(state, loaded.origin),
         pending_activities=[_activity(each) for each in state.activities.values()],
         pending_children=[_child(each) for each in state.children.values()],
     )
@@ -113,14 +113,17 @@ def _info(state: ExecutionState, origin: HistoryEvent) -> WorkflowExecutionInfo:
     return info
 
 
-def _extended(state: ExecutionState) -> WorkflowExecutionExtendedInfo:
+def _extended(state: ExecutionState, origin: HistoryEvent) -> WorkflowExecutionExtendedInfo:
     started = RequestIdInfo(event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, event_id=1)
     info = WorkflowExecutionExtendedInfo(
         cancel_requested=state.cancel_requested,
-        original_start_time=timestamp(state.started_at),
+        original_start_time=origin.event_time,
+        reset_run_id=state.reset_run_id,
         request_id_infos={state.start_request_id: started},
         run_expiration_time=timestamp(state.run_expires_at) if state.run_expires_at else _ZERO_TIME,
     )
+    if state.reset_at:
+        info.last_reset_time.CopyFrom(timestamp(state.reset_at))
     if state.execution_expires_at:
         info.execution_expiration_time.CopyFrom(timestamp(state.execution_expires_at))
     return info
@@ -144,10 +147,10 @@ def _task(task: WorkflowTask) -> PendingWorkflowTaskInfo:
 def _activity_state(activity: Activity) -> PendingActivityState.ValueType:
     if not activity.started and activity.paused:
         return PendingActivityState.PENDING_ACTIVITY_STATE_PAUSED
-    if not activity.started:
-        return PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
     if activity.cancel_requested:
         return PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED
+    if not activity.started:
+        return PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
     if activity.paused:
         return PendingActivityState.PENDING_ACTIVITY_STATE_PAUSE_REQUESTED
     return PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
