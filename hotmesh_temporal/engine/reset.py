@@ -7,7 +7,7 @@ way again. The run before is ended with `machines.workflow.give_way`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Any
 
 from temporalio.api.common.v1 import WorkerVersionStamp
@@ -22,6 +22,7 @@ from .events import FIELD_OF
 from .evolve import append, fold
 from .machines import activity, update, workflow_task
 from .model import ExecutionState
+from .tasks import INLINE_REQUEST_ID
 from .turn import Turn
 
 SIGNALS = ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL
@@ -55,7 +56,7 @@ class Fork:
 
     def __init__(self, ctx: Context, base: ExecutionState, run_id: str) -> None:
         self._ctx = ctx
-        self._last = 0
+        self.last_event_type = 0
         self.origin = HistoryEvent()
         self.state = ExecutionState(base.namespace, base.workflow_id, run_id)
         self.state.start_request_id = base.start_request_id
@@ -68,7 +69,7 @@ class Fork:
             self._note_builds(event)
         append(self.state, event)
         fold(self.state, event)
-        self._last = event.event_type
+        self.last_event_type = event.event_type
 
     def _open(self, event: HistoryEvent) -> None:
         self.origin = event
@@ -85,14 +86,13 @@ class Fork:
         build = reset_points.Build(build_id or stamp.build_id, attributes.binary_checksum)
         reset_points.note(self.state, build, event.event_id, self._ctx.now, self._ctx.limits.reset_points)
 
-    def check_end(self, following: int) -> None:
+    def check_end(self, stored: Sequence[HistoryEvent]) -> None:
         """The point is one that a run can be reset to: between two decisions, and with a workflow task to do again.
 
-        ``following`` is the type of the event at the point if it was stored together with the last one before it,
-        else 0.
+        ``stored`` are the events that were stored together, if the point is in the midst of them.
         """
         last_id = self.state.next_event_id - 1
-        if following and not self._divides(following):
+        if stored and not self._divides(stored):
             raise invalid_argument(
                 f"StateRebuilder unable to Rebuild mutable state to event ID: {last_id}, version: 0, "
                 "this event must be at the boundary"
@@ -103,18 +103,29 @@ class Fork:
                 f"{last_id + 1}"
             )
 
-    def _divides(self, following: int) -> bool:
+    def _divides(self, stored: Sequence[HistoryEvent]) -> bool:
         """Events that are stored together may still be of several decisions: a task's end is always a new one."""
         task = self.state.task
-        if following in _TASK_ENDS:
+        following = stored[self.state.next_event_id - stored[0].event_id]
+        if following.event_type in _TASK_ENDS:
             return True
         if task is None or task.started_at:
             return False
-        if self._last == EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED:
-            return following != EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
-        return self._last in _ALONE
+        if following.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
+            return following is stored[-1] and self._was_taken_at_once(stored, following)
+        return self.last_event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED or self.last_event_type in _ALONE
+
+    def _was_taken_at_once(self, stored: Sequence[HistoryEvent], started: HistoryEvent) -> bool:
+        """A worker was idle when the task was scheduled. Else it was given to one by the decision itself (inline or
+        eager), or left no events until something came of it.
+        """
+        attributes = started.workflow_task_started_event_attributes
+        eager = self.origin.workflow_execution_started_event_attributes.eager_execution_accepted
+        given = attributes.request_id == INLINE_REQUEST_ID or (eager and attributes.scheduled_event_id == _FIRST_TASK)
+        return not given and stored[0].event_id != attributes.scheduled_event_id
 
 
+_FIRST_TASK = 2
 _TASK_ENDS = frozenset(
     {
         EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,

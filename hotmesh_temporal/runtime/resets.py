@@ -6,7 +6,7 @@ on the revisions of both runs. If anything happens to one of them meanwhile, all
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Set
+from collections.abc import AsyncIterator, Sequence, Set
 from dataclasses import dataclass
 
 from temporalio.api.history.v1 import History, HistoryEvent
@@ -79,8 +79,7 @@ class Resets:
     async def _reset(self, order: ResetOrder, base: Loaded, current: Loaded) -> str:
         ctx = self._executions.context()
         fork, inherited = reset.Fork(ctx, base.state, ctx.new_id()), await self._prefix(base, order.finish_event_id)
-        following = self._feed(fork, inherited, order.finish_event_id)
-        fork.check_end(following)
+        fork.check_end(self._feed(fork, inherited, order.finish_event_id))
         ending = self._executions.turn(current)
         if ending.state.running:
             workflow.give_way(ending, order.reason)
@@ -100,20 +99,19 @@ class Resets:
         return [batch async for batch in self._histories.batches(base, 1, finish_event_id)]
 
     @staticmethod
-    def _feed(fork: reset.Fork, inherited: list[EventBatch], finish_event_id: int) -> int:
+    def _feed(fork: reset.Fork, inherited: list[EventBatch], finish_event_id: int) -> Sequence[HistoryEvent]:
         """Fold the events before the point, and cut them off there. The result is what `Fork.check_end` asks for."""
-        following = 0
+        divided: Sequence[HistoryEvent] = ()
         for index, batch in enumerate(inherited):
-            history = History.FromString(batch.data)
-            for event in history.events:
-                if event.event_id >= finish_event_id:
-                    following = event.event_type
-                    break
+            events = History.FromString(batch.data).events
+            kept = [each for each in events if each.event_id < finish_event_id]
+            for event in kept:
                 fork.take(event)
-            if batch.next_event_id > finish_event_id:
-                kept = History(events=[each for each in history.events if each.event_id < finish_event_id])
-                inherited[index] = EventBatch(batch.first_event_id, finish_event_id, kept.SerializeToString())
-        return following
+            if len(kept) < len(events):
+                divided = list(events)
+                data = History(events=kept).SerializeToString()
+                inherited[index] = EventBatch(batch.first_event_id, finish_event_id, data)
+        return divided
 
     async def _reapply(self, turn: Turn, order: ResetOrder, base: Loaded, current: Loaded, ending: Turn) -> None:
         """What came in after the point: to the run that is reset, and to those that it was continued as."""

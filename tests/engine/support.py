@@ -6,7 +6,7 @@ and offered, one short line each, so that a test reads like a transition table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeVar
@@ -24,7 +24,7 @@ from temporalio.api.taskqueue.v1 import StickyExecutionAttributes, TaskQueue
 from temporalio.api.update.v1 import Acceptance, Input, Meta, Outcome, Rejection, Request, Response
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
-from hotmesh_temporal.engine import activity_operations, deadlines, tasks
+from hotmesh_temporal.engine import activity_operations, deadlines, reset, tasks
 from hotmesh_temporal.engine.activity_operations import Selection
 from hotmesh_temporal.engine.context import SECOND, Context, Limits
 from hotmesh_temporal.engine.effects import TaskDispatch
@@ -38,9 +38,11 @@ from hotmesh_temporal.engine.machines import (
     workflow_task,
 )
 from hotmesh_temporal.engine.machines.activity import Answerer
+from hotmesh_temporal.engine.machines.workflow_task import has_or_repeats
 from hotmesh_temporal.engine.model import Activity, ExecutionState, decode_state, encode_state
 from hotmesh_temporal.engine.opening import Opening, begin, expiration, open_run
 from hotmesh_temporal.engine.protos import duration
+from hotmesh_temporal.engine.reset import Fork
 from hotmesh_temporal.engine.turn import Turn
 from hotmesh_temporal.errors import TaskFailed
 
@@ -347,6 +349,33 @@ class Run:
             return self.step(lambda turn: external_cancel.arrive(turn, turn.state.cancels[initiated_id]))
         return self.step(lambda turn: external_cancel.fail(turn, turn.state.cancels[initiated_id], 1))
 
+    # -- reset --------------------------------------------------------------------------------------------------
+
+    def points(self) -> list[int]:
+        """The events that the run can be reset to."""
+        fork, found = Fork(self.context(), self.state, "fork"), list[int]()
+        for event in self.history:
+            if event.event_id > 1 and fork.last_event_type in _BEFORE_POINTS and has_or_repeats(fork.state):
+                found.append(event.event_id)
+            fork.take(copy(event))
+        return found
+
+    def reset_run(self, finish_event_id: int, excluded: Set[int] = frozenset()) -> Run:
+        """Somebody resets the run; the new one."""
+        fork = Fork(self.context(), self.state, self.new_id())
+        before = [copy(each) for each in self.history[: finish_event_id - 1]]
+        for event in before:
+            fork.take(event)
+        fork.check_end(())
+        if self.state.running:
+            self.step(lambda turn: workflow.give_way(turn, "reason"))
+        turn = reset.begin(self.context(), fork, self.state.run_id, "request", "reason")
+        reset.reapply(turn, [copy(each) for each in self.history[finish_event_id - 1 :]], excluded)
+        reset.resume(turn)
+        made = Run.of(turn, self.now, self.limits)
+        made.history[:0] = before
+        return made
+
     # -- from outside -------------------------------------------------------------------------------------------
 
     def signal(self, name: str = "signal") -> Step:
@@ -370,6 +399,21 @@ class Run:
     def terminate(self) -> Step:
         """Somebody ends the run."""
         return self.step(lambda turn: workflow.terminate(turn, "reason", None, "client"))
+
+
+_BEFORE_POINTS = frozenset(
+    {
+        EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+        EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
+        EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
+        EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT,
+    }
+)
+
+
+def copy(event: HistoryEvent) -> HistoryEvent:
+    """An event as it comes from the database."""
+    return HistoryEvent.FromString(event.SerializeToString())
 
 
 def accept(update_id: str = "u") -> Message:

@@ -31,6 +31,7 @@ from hotmesh_temporal.engine.events import CLOSES_RUN
 from hotmesh_temporal.engine.evolve import fold, rebuild
 from hotmesh_temporal.engine.model import ExecutionState, decode_state, encode_state
 from hotmesh_temporal.engine.protos import duration
+from hotmesh_temporal.engine.reset import SIGNALS, UPDATES
 from hotmesh_temporal.errors import RpcError, TaskFailed
 from hotmesh_temporal.runtime.verify_run import BEYOND_HISTORY, BEYOND_HISTORY_OF_ACTIVITY, BEYOND_HISTORY_OF_TASK
 from tests.engine import commands
@@ -157,7 +158,7 @@ class Life(RuleBasedStateMachine):
     )
     def begin(self, policy: RetryPolicy | None, cron: str, run: float, chain: float, wait: float) -> None:
         opening = started(run_timeout=run, execution_timeout=chain, retry_policy=policy, cron_schedule=cron)
-        self.run = Run(opening, wait=wait)
+        self.run, self.resets = Run(opening, wait=wait), 0
 
     def old(self) -> bool:
         """It may end."""
@@ -337,6 +338,15 @@ class Life(RuleBasedStateMachine):
         with contextlib.suppress(Stale, RpcError):
             assert self.run.step(again) == Step(buffered=len(self.run.state.buffered))
         assert encode_state(self.run.state) == before
+
+    @precondition(lambda self: self.old() and self.resets < 3 and self.run.points())
+    @rule(data=st.data(), excluded=st.sampled_from([frozenset[int](), frozenset({SIGNALS}), frozenset({UPDATES})]))
+    def reset_run(self, data: st.DataObject, excluded: frozenset[int]) -> None:
+        """Life goes on with the new run."""
+        before, self.resets = self.run, self.resets + 1
+        self.run = before.reset_run(data.draw(st.sampled_from(before.points())), excluded)
+        check(before)
+        assert self.run.state.first_run_id == before.state.first_run_id
 
     @invariant()
     def is_sound(self) -> None:
