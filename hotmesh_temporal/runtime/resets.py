@@ -88,6 +88,7 @@ class Resets:
         reset.resume(turn)
         noted = ending if base is current else self._executions.turn(base)
         noted.state.reset_run_id = turn.state.run_id
+        noted.visibility_changed = True
         changes: list[Change] = [(ending, current)]
         if base is not current:
             changes = [(noted, base), *([(ending, current)] if ending.events else [])]

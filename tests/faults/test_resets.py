@@ -21,7 +21,7 @@ from hotmesh_temporal.client import Client
 from hotmesh_temporal.worker import UnsandboxedWorkflowRunner, Worker
 
 _COMPLETED = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-_LONG = 1200
+_LONG = 700
 """Signals, each a batch of its own: more than a page."""
 
 
@@ -91,9 +91,10 @@ def signal_names(events: list[Any]) -> list[str]:
 
 
 def problems(path: Path) -> str:
-    """What `hotmesh-temporal verify` says of the database, but for the counts."""
+    """The verdict of `hotmesh-temporal verify` on the database; with all that it says if it is not content."""
     result = CliRunner().invoke(main, ["verify", "--connection", f"sqlite:///{path / 'resets.sqlite3'}"])
-    return "\n".join(result.output.splitlines()[1:])
+    last = result.output.splitlines()[-1]
+    return last if result.exit_code == 0 else result.output
 
 
 @pytest.mark.asyncio
@@ -121,8 +122,8 @@ async def test_a_family_that_was_reset_is_sound(client: Client, tmp_path: Path) 
 @pytest.mark.asyncio
 async def test_a_long_history_is_reset(client: Client, tmp_path: Path) -> None:
     handle = await client.start_workflow(Leaf.run, id="long", task_queue="nobody")
-    for first in range(0, _LONG, 40):
-        await asyncio.gather(*(handle.signal(f"s{number}") for number in range(first, first + 40)))
+    for number in range(_LONG):
+        await handle.signal(f"s{number}")
     before, names = await history(client, "long"), [f"s{number}" for number in range(_LONG)]
     assert sorted(signal_names(before)) == sorted(names)
     for point in (_LONG, 3):
