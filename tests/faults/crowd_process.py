@@ -54,6 +54,7 @@ _MAY_PASS = {
 }
 _PARALLEL = 20
 _REJECTED = "rejected"
+_CUT_OFF = "AcceptedUpdateCompletedWorkflow"
 _ACCEPTED = Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_ACCEPTED
 _COMPLETED = Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
 
@@ -124,6 +125,7 @@ async def _work(connection: str) -> None:
         max_concurrent_workflow_tasks=20,
         max_concurrent_activities=20,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+        debug_mode=True,  # a workflow that stood still with its process is not taken for a deadlock
     )
     await worker.run()
 
@@ -272,16 +274,15 @@ class _Calls:
         request.operations.add().start_workflow.CopyFrom(start)
         request.operations.add().update_workflow.CopyFrom(await self._change(number, 0, _ACCEPTED))
         response = await self._service.execute_multi_operation(request)
-        return await self._outcome(response.responses[1].update_workflow)
+        return await self._outcome(number, response.responses[1].update_workflow)
 
     async def _update(self, number: int, value: int) -> str:
         """Some wait for the outcome at once, others ask for it later."""
         stage = _COMPLETED if number % 2 else _ACCEPTED
-        return await self._outcome(
-            await self._service.update_workflow_execution(await self._change(number, value, stage))
-        )
+        request = await self._change(number, value, stage)
+        return await self._outcome(number, await self._service.update_workflow_execution(request))
 
-    async def _outcome(self, response: UpdateWorkflowExecutionResponse) -> str:
+    async def _outcome(self, number: int, response: UpdateWorkflowExecutionResponse) -> str:
         if response.stage < _ACCEPTED:
             raise RPCError("not accepted in time", RPCStatusCode.DEADLINE_EXCEEDED, b"")
         request = PollWorkflowExecutionUpdateRequest(namespace=self._client.namespace, update_ref=response.update_ref)
@@ -290,7 +291,10 @@ class _Calls:
         while outcome is None:
             polled = await self._service.poll_workflow_execution_update(request)
             outcome = polled.outcome if polled.HasField("outcome") else None
-        return await _text(outcome)
+        if continues(number) and outcome.failure.application_failure_info.type == _CUT_OFF:
+            # It came to the worker together with what let the workflow continue as new.
+            raise RPCError("not completed by its run", RPCStatusCode.ABORTED, b"")
+        return await _text(number, outcome)
 
 
 def update_id(value: int) -> str:
@@ -298,13 +302,13 @@ def update_id(value: int) -> str:
     return f"update-{value}" if value >= 0 else "update-rejected"
 
 
-async def _text(outcome: Outcome) -> str:
+async def _text(number: int, outcome: Outcome) -> str:
     if outcome.HasField("success"):
         (value,) = await default_converter().decode(outcome.success.payloads, [int])
         return str(value)
     if outcome.failure.message == "negative":
         return _REJECTED
-    raise RuntimeError(f"an update failed: {outcome.failure}")
+    raise RuntimeError(f"an update of workflow {number} failed: {outcome.failure}")
 
 
 async def _encode(value: Any) -> list[Payload]:
