@@ -86,12 +86,12 @@ def seed() -> int:
     return number
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(420)
 async def test_sqlite(tmp_path: Path, seed: int) -> None:
     await play(Plan(f"sqlite:///{tmp_path / 'crowd.sqlite3'}", tmp_path, random.Random(seed)))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(420)
 async def test_postgres(tmp_path: Path, seed: int) -> None:
     with PostgresServer() as server:
         await play(Plan(server.new_database(), tmp_path, random.Random(seed), restart=server.restart))
