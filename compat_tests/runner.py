@@ -20,7 +20,7 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 import compat_tests.scenarios
 from compat_tests.env import Env
-from compat_tests.targets import Target, new_target
+from compat_tests.targets import SMALL, Target, new_target
 
 CONCURRENCY = 8
 SCENARIO_TIMEOUT = 150.0
@@ -57,11 +57,12 @@ class TargetPool:
     def __init__(self) -> None:
         self._targets: dict[str, asyncio.Task[Target]] = {}
 
-    async def get(self, name: str) -> Target:
-        """A target that has started. Raises what its start raised."""
-        if name not in self._targets:
-            self._targets[name] = asyncio.create_task(_start(name))
-        return await asyncio.shield(self._targets[name])
+    async def get(self, name: str, *, small: bool = False) -> Target:
+        """A target that has started, with small limits if asked for. Raises what its start raised."""
+        key = f"{name} with small limits" if small else name
+        if key not in self._targets:
+            self._targets[key] = asyncio.create_task(_start(name, small=small))
+        return await asyncio.shield(self._targets[key])
 
     async def close(self) -> None:
         """Stop all of them.
@@ -109,7 +110,8 @@ class Runner:
     async def _run(self, target_name: str, name: str, scenario: Scenario) -> Run:
         async with self.slots(name):
             try:
-                env = await self.environment(name, await self._pool.get(target_name))
+                small = bool(getattr(scenario, SMALL, False))
+                env = await self.environment(name, await self._pool.get(target_name, small=small))
             except Exception:
                 return Run(error=f"{target_name} did not start:\n{traceback.format_exc()}")
             run = Run()
@@ -129,8 +131,8 @@ class Runner:
         (self._save_to / f"{name}.{target}.json").write_text("\n".join(_lines(run)))
 
 
-async def _start(name: str) -> Target:
-    target = new_target(name)
+async def _start(name: str, *, small: bool) -> Target:
+    target = new_target(name, small=small)
     await target.start()
     return target
 

@@ -8,9 +8,15 @@ import tempfile
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from temporalio.client import Client
 
+from hotmesh_temporal.connection import resolve
+from hotmesh_temporal.contracts.backend import Backend
+from hotmesh_temporal.embedded import EngineHost
+from hotmesh_temporal.engine.limits import Limits
+from hotmesh_temporal.frontend.server import Frontend
 from tests.support.temporal_server import TemporalServer
 
 IDENTITY = "compat"
@@ -42,15 +48,50 @@ class Connection:
         return Connection(**json.loads(text))
 
 
+SMALL = "small_limits"
+"""The attribute that `small_limits` gives to a scenario."""
+
+_SMALL_LIMITS: dict[str, tuple[str, int]] = {
+    "blob_size": ("limit.blobSize.error", 1000),
+    "blob_kept": ("limit.blobSize.warn", 500),
+    "history_count": ("limit.historyCount.error", 60),
+    "history_suggest_count": ("limit.historyCount.suggestContinueAsNew", 20),
+    "history_size": ("limit.historySize.error", 30_000),
+    "history_suggest_size": ("limit.historySize.suggestContinueAsNew", 8_000),
+    "pending_activities": ("limit.numPendingActivities.error", 2),
+    "pending_children": ("limit.numPendingChildExecutions.error", 2),
+    "pending_signals": ("limit.numPendingSignals.error", 2),
+    "pending_cancels": ("limit.numPendingCancelRequests.error", 2),
+    "signals": ("history.maximumSignalsPerExecution", 70),
+    "updates": ("history.maxTotalUpdates", 3),
+    "updates_in_flight_size": ("history.maxInFlightUpdatePayloads", 1000),
+}
+"""Field of our `Limits` to the server's setting and the value of both."""
+
+_T = TypeVar("_T")
+
+
+def small_limits(scenario: _T) -> _T:
+    """Run a scenario on targets with limits that can be reached cheaply."""
+    setattr(scenario, SMALL, True)
+    return scenario
+
+
 class Target(ABC):
     """A server that scenarios run on, and the client that they share."""
 
     connection: Connection
     client: Client
 
+    def __init__(self, *, small: bool = False) -> None:
+        self.small = small
+
     async def start(self) -> None:
         """Start the server and connect."""
         self.connection = await self._launch()
+        if self.small and self.connection.kind == "hotmesh":
+            # The client joins the engine that is there.
+            self._engine = await EngineHost.acquire(resolve(self.connection.url), _small_frontend)
         self.client = await self.connection.client()
 
     @abstractmethod
@@ -65,7 +106,7 @@ class TemporalTarget(Target):
     """The real server."""
 
     async def _launch(self) -> Connection:
-        self._server = TemporalServer()
+        self._server = TemporalServer(dynamic_config=_dynamic_config() if self.small else None)
         await self._server.start()
         return Connection("temporal", self._server.address)
 
@@ -82,6 +123,8 @@ class SqliteTarget(Target):
 
     async def stop(self) -> None:
         await _close(self.client)
+        if self.small:
+            await self._engine.release()
         self._folder.cleanup()
 
 
@@ -97,7 +140,17 @@ class PostgresTarget(Target):
 
     async def stop(self) -> None:
         await _close(self.client)
+        if self.small:
+            await self._engine.release()
         self._server.stop()
+
+
+def _dynamic_config() -> dict[str, str]:
+    return {setting: str(value) for setting, value in _SMALL_LIMITS.values()}
+
+
+def _small_frontend(backend: Backend) -> Frontend:
+    return Frontend(backend, limits=Limits(**{name: value for name, (_, value) in _SMALL_LIMITS.items()}))
 
 
 async def _close(client: Client) -> None:
@@ -107,6 +160,6 @@ async def _close(client: Client) -> None:
     await client.close()
 
 
-def new_target(name: str) -> Target:
-    """A target that is not started, by its name on the command line."""
-    return {"temporal": TemporalTarget, "sqlite": SqliteTarget, "postgres": PostgresTarget}[name]()
+def new_target(name: str, *, small: bool = False) -> Target:
+    """A target that is not started, by its name on the command line; see `small_limits`."""
+    return {"temporal": TemporalTarget, "sqlite": SqliteTarget, "postgres": PostgresTarget}[name](small=small)

@@ -210,6 +210,28 @@ def query_failed(message: str, failure: Failure | None = None) -> RpcError:
     return RpcError(Code.INVALID_ARGUMENT, message, [detail])
 
 
+class LimitExceeded(RpcError):
+    """The run has grown too large and is terminated, with the message as the reason."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Code.INVALID_ARGUMENT, message)
+
+
+def update_payloads_limit(limit: int) -> RpcError:
+    """The updates that the workflow has not answered are too large together."""
+    detail = ResourceExhaustedFailure(
+        cause=ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_CONCURRENT_LIMIT,
+        scope=ResourceExhaustedScope.RESOURCE_EXHAUSTED_SCOPE_NAMESPACE,
+    )
+    message = f"limit on total payload size of in-flight updates has been reached ({limit} bytes)"
+    return RpcError(Code.RESOURCE_EXHAUSTED, message, [detail])
+
+
+def message_too_large(limit: int) -> RpcError:
+    """A request is larger than the service takes at all."""
+    return RpcError(Code.RESOURCE_EXHAUSTED, f"grpc: received message after decompression larger than max {limit}")
+
+
 def workflow_not_ready(message: str) -> RpcError:
     """The run cannot take this request in its present state."""
     return RpcError(Code.FAILED_PRECONDITION, message, [WorkflowNotReadyFailure()])

@@ -22,6 +22,15 @@ class Limits:
     blob_size: int = 2 * 1024 * 1024
     """Of every payload (limit.blobSize.error)."""
 
+    blob_kept: int = 512 * 1024
+    """What is kept of a failure that is larger (limit.blobSize.warn)."""
+
+    pending_failure_size: int = 4 * 1024
+    """Of the failure of an attempt that is tried again (limit.mutableStateActivityFailureSize.error)."""
+
+    message_size: int = 4 * 1024 * 1024
+    """Of a whole request (the default of gRPC)."""
+
     memo_size: int = 2 * 1024 * 1024
     """Of a memo (limit.memoSize.error)."""
 
@@ -53,6 +62,9 @@ class Limits:
     history_size: int = 50 * 1024 * 1024
     """The same for its size (limit.historySize.error)."""
 
+    state_size: int = 8 * 1024 * 1024
+    """Of a run's stored state from which on it is terminated (limit.mutableStateSize.error)."""
+
     # What a run may have pending.
     pending_activities: int = 2000
     """(limit.numPendingActivities.error)"""
@@ -74,6 +86,9 @@ class Limits:
 
     updates_in_flight: int = 10
     """At a time (history.maxInFlightUpdates)."""
+
+    updates_in_flight_size: int = 20 * 1024 * 1024
+    """Of their requests (history.maxInFlightUpdatePayloads)."""
 
     reset_points: int = 20
     """(history.maxAutoResetPoints)"""

@@ -43,6 +43,7 @@ class WorkflowTask(msgspec.Struct, omit_defaults=True):
     worker_version: bytes = b""
     history_size: int = 0
     suggest_continue_as_new: bool = False
+    suggest_reasons: list[int] = []
     speculative: bool = False
 
     @property
@@ -118,10 +119,14 @@ class Timer(msgspec.Struct, omit_defaults=True):
 
 
 class Update(msgspec.Struct, omit_defaults=True):
-    """An update that the workflow has accepted, and maybe completed. Its request and outcome stay in the history."""
+    """An update that the workflow has accepted, and maybe completed. Its request and outcome stay in the history.
+
+    ``size``: bytes of its request.
+    """
 
     accepted_event_id: int
     completed_event_id: int = 0
+    size: int = 0
 
 
 class AskedUpdate(msgspec.Struct, omit_defaults=True):

@@ -104,6 +104,8 @@ def _is_time(text: str) -> bool:
 
 def _shown(value: Any) -> str:
     """A JSON value as the server (Go) prints it."""
+    if value is None:
+        return "<nil>"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float | int):

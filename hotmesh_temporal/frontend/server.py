@@ -11,7 +11,8 @@ from google.protobuf.message import Message
 
 from ..contracts.backend import Backend
 from ..contracts.errors import ContractError, Unavailable
-from ..errors import RpcError, unavailable, unimplemented
+from ..engine.limits import Limits
+from ..errors import RpcError, message_too_large, unavailable, unimplemented
 from ..runtime.service import Runtime
 from . import fields
 from .dispatch import handler_of
@@ -37,8 +38,8 @@ class Call:
 class Frontend:
     """The Temporal service on one backend."""
 
-    def __init__(self, backend: Backend, *, engine_id: str | None = None) -> None:
-        self.runtime = Runtime(backend, engine_id=engine_id)
+    def __init__(self, backend: Backend, *, engine_id: str | None = None, limits: Limits | None = None) -> None:
+        self.runtime = Runtime(backend, engine_id=engine_id, limits=limits)
         self._closed = False
 
     async def start(self) -> None:
@@ -62,6 +63,9 @@ class Frontend:
     ) -> Message:
         """Answer one request; see ``transport.interface.Frontend``."""
         handler = handler_of(service, method)
+        largest = self.runtime.limits.message_size
+        if request.ByteSize() > largest:
+            raise message_too_large(largest)
         wrong = fields.refusal(request)
         if wrong is not None:
             raise unimplemented(wrong)

@@ -6,7 +6,7 @@ import uuid
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-from temporalio.api.common.v1 import Priority, RetryPolicy, WorkflowExecution, WorkflowType
+from temporalio.api.common.v1 import Memo, Priority, RetryPolicy, WorkflowExecution, WorkflowType
 from temporalio.api.deployment.v1 import WorkerDeploymentOptions
 from temporalio.api.enums.v1 import TaskQueueKind, WorkerVersioningMode
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -84,6 +84,12 @@ def blob(given: Message, limit: int) -> None:
     """A payload is not too large."""
     if given.ByteSize() > limit:
         raise invalid_argument("Blob data size exceeds limit.")
+
+
+def memo(given: Memo, limit: int) -> None:
+    """A memo is not too large."""
+    if given.ByteSize() > limit:
+        raise invalid_argument("Memo size exceeds limit.")
 
 
 def workflow_type(given: WorkflowType, missing: str = "WorkflowType is not set on request.") -> None:

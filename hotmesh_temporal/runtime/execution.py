@@ -17,6 +17,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from ..contracts.commit import Ack, CurrentRunWrite, EventBatch, Mark, RunRecord
 from ..contracts.errors import RevisionConflict
 from ..contracts.store import StoreService
+from ..engine import enforcement
 from ..engine.context import Context, Limits
 from ..engine.model import decode_state, encode_state
 from ..engine.turn import Turn
@@ -258,6 +259,7 @@ class Executions:
             turn = self.turn(loaded)
             if _take_turns(group, turn, loaded.data) and self._has_changes(turn, loaded):
                 try:
+                    await self._enforce_limits(turn, loaded, group)
                     return await self._commit(turn, loaded, group)
                 except RevisionConflict:
                     self.forget(key.job_id)
@@ -265,6 +267,20 @@ class Executions:
                 return loaded
             # Refusals and decisions without effect only count if the run is known to be at its newest.
             loaded, fresh = await self.load(key), True
+
+    async def _enforce_limits(self, turn: Turn, loaded: Loaded, group: list[_Waiting]) -> None:
+        """Raise `LimitExceeded` instead of committing a decision on a run that is too large, and end the run.
+
+        Of several decisions each is made alone then, so that those which still fit are not lost.
+        """
+        error = enforcement.exceeded(turn, len(loaded.data))
+        if error is None:
+            return
+        if len(group) == 1:
+            ending = self.turn(loaded)
+            enforcement.end(ending, error)
+            await self._commit(ending, loaded, [])
+        raise error
 
     def _has_changes(self, turn: Turn, loaded: Loaded) -> bool:
         if turn.events or turn.dispatches or turn.orders or encode_state(turn.state) != loaded.data:

@@ -12,6 +12,7 @@ from ..contracts.stream import StreamService
 from ..contracts.sub import SubService
 from ..engine.context import Limits
 from ..engine.deadlines import fire_due
+from ..errors import LimitExceeded
 from .clock import Clock
 from .engine_tasks import EngineTasks
 from .execution import Executions
@@ -88,6 +89,8 @@ class Runtime:
             await self.executions.update(run_key(job_id), fire_due, missing=_NoSuchRun)
         except _NoSuchRun:
             return False
+        except LimitExceeded:
+            pass  # the run was ended by that
         return True
 
     def _changed(self, job_id: str) -> None:

@@ -39,7 +39,7 @@ def schedule(scope: CommandScope, command: Command) -> None:
     """ScheduleActivityTask."""
     given, turn = command.schedule_activity_task_command_attributes, scope.turn
     check(given, turn.ctx.limits.id_length)
-    require_size(scope, given.input, "ScheduleActivityTaskCommandAttributes.Input")
+    require_size(scope, given.input.ByteSize(), _BAD, "ScheduleActivityTaskCommandAttributes.Input")
     limit = turn.ctx.limits.pending_activities
     require(
         len(turn.state.activities) < limit,

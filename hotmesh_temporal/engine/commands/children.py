@@ -52,7 +52,7 @@ def start(scope: CommandScope, command: Command) -> None:
     )
     wrong = attributes_problem(given.search_attributes, turn.state.namespace, turn.ctx.limits)
     require(wrong is None, _BAD_SEARCH, wrong or "")
-    require_size(scope, given.input, "StartChildWorkflowExecutionCommandAttributes.Input")
+    require_size(scope, given.input.ByteSize(), _BAD, "StartChildWorkflowExecutionCommandAttributes. Input")
     limit, pending = turn.ctx.limits.pending_children, len(turn.state.children)
     require(
         pending < limit,

@@ -22,6 +22,7 @@ from .scope import CommandScope, require, require_size
 _UNHANDLED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
 _BAD_CONTINUE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_CONTINUE_AS_NEW_ATTRIBUTES
 _BAD_SEARCH = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES
+_BAD_SCHEDULE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES
 _BAD_FAIL = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_FAIL_WORKFLOW_EXECUTION_ATTRIBUTES
 
 
@@ -31,7 +32,8 @@ def complete(scope: CommandScope, command: Command) -> None:
         return
     attributes = command.complete_workflow_execution_command_attributes
     result = attributes.result if attributes.HasField("result") else None
-    require_size(scope, attributes.result, "CompleteWorkflowExecutionCommandAttributes.Result")
+    name = "CompleteWorkflowExecutionCommandAttributes.Result"
+    require_size(scope, attributes.result.ByteSize(), _BAD_SCHEDULE, name)  # this cause, on the server too
     closing.complete(scope.turn, scope.completed_id, result)
 
 
@@ -41,6 +43,7 @@ def fail(scope: CommandScope, command: Command) -> None:
         return
     attributes = command.fail_workflow_execution_command_attributes
     require(attributes.HasField("failure"), _BAD_FAIL, "Failure is not set on FailWorkflowExecutionCommand.")
+    require_size(scope, attributes.failure.ByteSize(), _BAD_FAIL, "FailWorkflowExecutionCommandAttributes.Failure")
     closing.fail(scope.turn, scope.completed_id, attributes.failure)
 
 
@@ -63,6 +66,8 @@ def continue_as_new(scope: CommandScope, command: Command) -> None:
         given.task_queue.CopyFrom(turn.origin.workflow_execution_started_event_attributes.task_queue)
     given.task_queue.kind = given.task_queue.kind or TaskQueueKind.TASK_QUEUE_KIND_NORMAL
     _check(given, turn)
+    name = "ContinueAsNewWorkflowExecutionCommandAttributes. Input"
+    require_size(scope, given.input.ByteSize(), _BAD_CONTINUE, name)
     run_timeout = nanos(given.workflow_run_timeout) or turn.state.run_timeout
     if turn.state.execution_timeout:
         run_timeout = min(run_timeout or turn.state.execution_timeout, turn.state.execution_timeout)

@@ -40,7 +40,7 @@ def signal(scope: CommandScope, command: Command) -> None:
         f"Invalid RunId set on {name}. WorkflowId={target.workflow_id} {where} SignalName={given.signal_name}",
     )
     require(given.signal_name, _BAD_SIGNAL, f"SignalName is not set on {name}. WorkflowId={target.workflow_id} {where}")
-    require_size(scope, given.input, "SignalExternalWorkflowExecutionCommandAttributes.Input")
+    require_size(scope, given.input.ByteSize(), _BAD_SIGNAL, "SignalExternalWorkflowExecutionCommandAttributes.Input")
     limit, pending = turn.ctx.limits.pending_signals, len(turn.state.signals)
     require(
         pending < limit,

@@ -6,7 +6,7 @@ from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import MarkerRecordedEventAttributes
 
-from .scope import CommandScope, require
+from .scope import CommandScope, require, require_size
 
 _BAD = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_RECORD_MARKER_ATTRIBUTES
 
@@ -22,6 +22,8 @@ def record(scope: CommandScope, command: Command) -> None:
         f"MarkerName on RecordMarkerCommand exceeds length limit. MarkerName={given.marker_name} Length={size} "
         f"Limit={limit}",
     )
+    details = sum(len(key.encode()) + value.ByteSize() for key, value in given.details.items())
+    require_size(scope, details, _BAD, "RecordMarkerCommandAttributes.Details")
     attributes = MarkerRecordedEventAttributes(
         marker_name=given.marker_name,
         details=given.details,

@@ -10,7 +10,7 @@ from temporalio.api.history.v1 import (
 )
 
 from ..search_attributes import problem, typed
-from .scope import CommandScope, require
+from .scope import CommandScope, require, require_size
 
 _BAD_SEARCH = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES
 _BAD_PROPERTIES = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_MODIFY_WORKFLOW_PROPERTIES_ATTRIBUTES
@@ -24,6 +24,9 @@ def upsert_search_attributes(scope: CommandScope, command: Command) -> None:
     require(given.search_attributes.indexed_fields, _BAD_SEARCH, f"IndexedFields is not set on {name}.")
     wrong = problem(given.search_attributes, scope.turn.state.namespace, scope.turn.ctx.limits)
     require(wrong is None, _BAD_SEARCH, wrong or "")
+    fields = given.search_attributes.indexed_fields
+    size = sum(len(key.encode()) + len(value.data) for key, value in fields.items())
+    require_size(scope, size, _BAD_SEARCH, "UpsertWorkflowSearchAttributesCommandAttributes")
     scope.turn.record(
         UpsertWorkflowSearchAttributesEventAttributes(
             workflow_task_completed_event_id=scope.completed_id, search_attributes=typed(given.search_attributes)
@@ -38,6 +41,8 @@ def modify_properties(scope: CommandScope, command: Command) -> None:
     name = "ModifyWorkflowPropertiesCommand"
     require(given.HasField("upserted_memo"), _BAD_PROPERTIES, f"UpsertedMemo is not set on {name}.")
     require(given.upserted_memo.fields, _BAD_PROPERTIES, f"UpsertedMemo.Fields is not set on {name}.")
+    size = sum(len(key.encode()) + len(value.data) for key, value in given.upserted_memo.fields.items())
+    require_size(scope, size, _BAD_PROPERTIES, "ModifyWorkflowPropertiesCommandAttributes")
     scope.turn.record(
         WorkflowPropertiesModifiedEventAttributes(
             workflow_task_completed_event_id=scope.completed_id, upserted_memo=given.upserted_memo

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from google.protobuf.message import Message as ProtoMessage
-from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 from temporalio.api.protocol.v1 import Message
 
 from ...errors import TaskFailed
@@ -35,8 +33,10 @@ def require(condition: object, cause: int, message: str) -> None:
         raise TaskFailed(cause, message)
 
 
-def require_size(scope: CommandScope, given: ProtoMessage, name: str) -> None:
-    """A payload within the limit. A larger one ends the run, because its worker would send it again and again."""
-    if given.ByteSize() > scope.turn.ctx.limits.blob_size:
-        cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES
+def require_size(scope: CommandScope, size: int, cause: int, name: str) -> None:
+    """A payload of ``size`` bytes is within the limit.
+
+    A larger one ends the run, because its worker would send it again and again.
+    """
+    if size > scope.turn.ctx.limits.blob_size:
         raise TaskFailed(cause, f"{name} exceeds size limit.", terminates=True)

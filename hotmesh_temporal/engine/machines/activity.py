@@ -30,6 +30,7 @@ from temporalio.api.history.v1 import (
 
 from ...errors import invalid_argument
 from ..effects import TaskDispatch
+from ..failures import too_large
 from ..model import Activity, ExecutionState
 from ..protos import moment, nanos, timestamp
 from ..retry import Backoff, is_retryable, next_attempt
@@ -113,6 +114,9 @@ def fail(turn: Turn, activity: Activity, failure: Failure, by: Answerer) -> bool
     """The current attempt failed. True if it will be tried again, else the activity is over."""
     backoff = _backoff(turn, activity, failure)
     if backoff.again:
+        kept = turn.ctx.limits.pending_failure_size
+        if failure.ByteSize() > kept:
+            failure = too_large(failure, kept, non_retryable=False)
         _leave_attempt(turn, activity, failure, backoff)
         return True
     started_id = _write_start(turn, activity, by.worker_version)

@@ -24,7 +24,7 @@ from temporalio.api.history.v1 import (
 from temporalio.api.protocol.v1 import Message
 from temporalio.api.update.v1 import Acceptance, Request, Response
 
-from ...errors import TaskFailed, too_many_updates, update_limit, workflow_not_ready
+from ...errors import TaskFailed, too_many_updates, update_limit, update_payloads_limit, workflow_not_ready
 from ..context import SECOND
 from ..model import AskedUpdate, ExecutionState, RejectedUpdate, Update, WorkflowTask
 from . import workflow_task
@@ -51,7 +51,7 @@ def ask(turn: Turn, request: Request) -> int:
         raise workflow_not_ready("Unable to perform workflow execution update due to Workflow Task in failed state.")
     if update_id in state.asked_updates:
         return state.asked_updates[update_id].number
-    _check_limits(turn)
+    _check_limits(turn, request)
     state.update_count += 1
     state.asked_updates[update_id] = AskedUpdate(state.update_count, request.SerializeToString())
     workflow_task.schedule_speculative(turn)
@@ -59,11 +59,15 @@ def ask(turn: Turn, request: Request) -> int:
     return state.update_count
 
 
-def _check_limits(turn: Turn) -> None:
+def _check_limits(turn: Turn, request: Request) -> None:
     state, limits = turn.state, turn.ctx.limits
     running = sum(not each.completed_event_id for each in state.updates.values())
     if len(state.asked_updates) + running >= limits.updates_in_flight:
         raise too_many_updates(limits.updates_in_flight)
+    size = sum(len(each.request) for each in state.asked_updates.values())
+    size += sum(each.size for each in state.updates.values() if not each.completed_event_id)
+    if size + request.ByteSize() > limits.updates_in_flight_size:
+        raise update_payloads_limit(limits.updates_in_flight_size)
     if len(state.asked_updates) + len(state.updates) >= limits.updates:
         raise update_limit(limits.updates)
 
@@ -207,7 +211,8 @@ def _admitted(state: ExecutionState, event: HistoryEvent) -> None:
 def _accepted(state: ExecutionState, event: HistoryEvent) -> None:
     attributes = event.workflow_execution_update_accepted_event_attributes
     state.asked_updates.pop(attributes.protocol_instance_id, None)
-    state.updates[attributes.protocol_instance_id] = Update(event.event_id)
+    size = attributes.accepted_request.ByteSize()
+    state.updates[attributes.protocol_instance_id] = Update(event.event_id, size=size)
 
 
 def _completed(state: ExecutionState, event: HistoryEvent) -> None:

@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import WorkerVersionStamp
-from temporalio.api.enums.v1 import EventType, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import (
+    EventType,
+    SuggestContinueAsNewReason,
+    TaskQueueKind,
+    TimeoutType,
+    WorkflowTaskFailedCause,
+)
 from temporalio.api.failure.v1 import Failure, ResetWorkflowFailureInfo
 from temporalio.api.history.v1 import (
     HistoryEvent,
@@ -163,7 +169,7 @@ def start(turn: Turn, request_id: str, identity: str, worker_version: WorkerVers
     assert task.started_at == 0
     if task.attempt > 1 and task.scheduled_event_id != state.next_event_id:
         task = _make_normal(turn, task)
-    size, suggest = turn.size_before, _suggests_new_run(turn)
+    size, reasons = turn.size_before, _reasons(turn)
     if not task.unwritten:
         turn.record(
             WorkflowTaskStartedEventAttributes(
@@ -171,7 +177,8 @@ def start(turn: Turn, request_id: str, identity: str, worker_version: WorkerVers
                 identity=identity,
                 request_id=request_id,
                 history_size_bytes=size,
-                suggest_continue_as_new=suggest,
+                suggest_continue_as_new=bool(reasons),
+                suggest_continue_as_new_reasons=reasons,  # type: ignore[arg-type]  # enum values are ints
                 worker_version=worker_version if worker_version.ByteSize() else None,
             )
         )
@@ -180,15 +187,19 @@ def start(turn: Turn, request_id: str, identity: str, worker_version: WorkerVers
         task.started_at = now
     task.request_id, task.identity = request_id, identity
     task.worker_version = worker_version.SerializeToString()
-    task.history_size, task.suggest_continue_as_new = size, suggest
+    task.history_size, task.suggest_continue_as_new, task.suggest_reasons = size, bool(reasons), reasons
     turn.keeps_speculative = True
     return task
 
 
-def _suggests_new_run(turn: Turn) -> bool:
-    """The history has become so long that the workflow should continue as new."""
-    limits = turn.ctx.limits
-    return turn.size_before >= limits.history_suggest_size or turn.state.next_event_id > limits.history_suggest_count
+def _reasons(turn: Turn) -> list[int]:
+    """Why the worker should continue as new, if it should."""
+    state, limits, reasons = turn.state, turn.ctx.limits, list[int]()
+    if turn.size_before >= limits.history_suggest_size:
+        reasons.append(SuggestContinueAsNewReason.SUGGEST_CONTINUE_AS_NEW_REASON_HISTORY_SIZE_TOO_LARGE)
+    if state.next_event_id > limits.history_suggest_count:
+        reasons.append(SuggestContinueAsNewReason.SUGGEST_CONTINUE_AS_NEW_REASON_TOO_MANY_HISTORY_EVENTS)
+    return reasons
 
 
 def _make_normal(turn: Turn, task: WorkflowTask) -> WorkflowTask:
@@ -269,6 +280,7 @@ def transient_events(
             request_id=task.request_id,
             history_size_bytes=task.history_size,
             suggest_continue_as_new=task.suggest_continue_as_new,
+            suggest_continue_as_new_reasons=task.suggest_reasons,  # type: ignore[arg-type]  # enum values are ints
             worker_version=version if version.ByteSize() else None,
         ),
     )
@@ -335,7 +347,7 @@ def fail_by_reset(turn: Turn, base_run_id: str, reason: str) -> None:
                 identity=_SERVER,
                 request_id=_NO_REQUEST,
                 history_size_bytes=turn.size_before,
-                suggest_continue_as_new=_suggests_new_run(turn),
+                suggest_continue_as_new=bool(_reasons(turn)),
             )
         )
     turn.record(
@@ -391,6 +403,7 @@ def _started(state: ExecutionState, event: HistoryEvent) -> None:
     task.worker_version = attributes.worker_version.SerializeToString()
     task.history_size = attributes.history_size_bytes
     task.suggest_continue_as_new = attributes.suggest_continue_as_new
+    task.suggest_reasons = [int(each) for each in attributes.suggest_continue_as_new_reasons]
 
 
 def _completed(state: ExecutionState, event: HistoryEvent) -> None:

@@ -31,6 +31,8 @@ from temporalio.api.workflowservice.v1 import (
 
 from ...engine import tasks
 from ...engine.activity_options import priority_of, retry_policy_of
+from ...engine.failures import exceeds, too_large
+from ...engine.limits import Limits
 from ...engine.machines import activity, workflow_task
 from ...engine.machines.activity import Answerer
 from ...engine.model import Activity
@@ -191,6 +193,10 @@ async def _heartbeat(
 
     def decide(turn: Turn) -> Activity:
         pending = locate(turn)
+        if request.details.ByteSize() > turn.ctx.limits.blob_size:
+            _fail_as_too_large(turn, pending, "Heartbeat details exceed", request.identity)
+            workflow_task.schedule(turn)
+            return Activity(0, "", "", "", 0, 0, cancel_requested=True)  # the worker shall stop
         activity.heartbeat(turn, pending, request.details if request.HasField("details") else None)
         return pending
 
@@ -202,6 +208,12 @@ async def _heartbeat(
 def _answerer(request: Any) -> Answerer:
     has_version = hasattr(request, "worker_version") and request.HasField("worker_version")
     return Answerer(request.identity, request.worker_version if has_version else None)
+
+
+def _fail_as_too_large(turn: Turn, pending: Activity, what: str, identity: str) -> bool:
+    """An outcome beyond the limit fails the activity for good. True: the workflow has to hear of it."""
+    activity.fail(turn, pending, exceeds(what), Answerer(identity))
+    return True
 
 
 # -- outcomes -------------------------------------------------------------------------------------------------
@@ -229,6 +241,8 @@ def _completion(
     request: RespondActivityTaskCompletedRequest | RespondActivityTaskCompletedByIdRequest,
 ) -> Callable[[Turn, Activity], bool]:
     def outcome(turn: Turn, pending: Activity) -> bool:
+        if request.result.ByteSize() > turn.ctx.limits.blob_size:
+            return _fail_as_too_large(turn, pending, "Complete result exceeds", request.identity)
         activity.complete(turn, pending, request.result if request.HasField("result") else None, _answerer(request))
         return True
 
@@ -240,8 +254,11 @@ async def respond_activity_task_failed(
 ) -> RespondActivityTaskFailedResponse:
     """The attempt failed; its retry policy decides what follows."""
     del call
+    if request.HasField("failure") and not request.failure.HasField("application_failure_info"):
+        raise invalid_argument("Failure must have ApplicationFailureInfo.")
+    oversized = _shrink(request, runtime.limits)
     await _change(runtime, request, _failing(request))
-    return RespondActivityTaskFailedResponse()
+    return RespondActivityTaskFailedResponse(failures=oversized)
 
 
 async def respond_activity_task_failed_by_id(
@@ -249,17 +266,29 @@ async def respond_activity_task_failed_by_id(
 ) -> RespondActivityTaskFailedByIdResponse:
     """As `respond_activity_task_failed`."""
     del call
+    oversized = _shrink(request, runtime.limits)
     await _change(runtime, request, _failing(request))
-    return RespondActivityTaskFailedByIdResponse()
+    return RespondActivityTaskFailedByIdResponse(failures=oversized)
+
+
+def _shrink(
+    request: RespondActivityTaskFailedRequest | RespondActivityTaskFailedByIdRequest, limits: Limits
+) -> list[Failure]:
+    """Cut down what is too large; the worker is told of it."""
+    oversized: list[Failure] = []
+    if request.last_heartbeat_details.ByteSize() > limits.blob_size:
+        request.ClearField("last_heartbeat_details")
+        oversized.append(exceeds("Heartbeat details exceed"))
+    if request.failure.ByteSize() > limits.blob_size:
+        oversized.append(too_large(request.failure, limits.blob_kept, non_retryable=True))
+        request.failure.CopyFrom(oversized[-1])
+    return oversized
 
 
 def _failing(
     request: RespondActivityTaskFailedRequest | RespondActivityTaskFailedByIdRequest,
 ) -> Callable[[Turn, Activity], bool]:
     failure = request.failure if request.HasField("failure") else Failure()
-    by_token = isinstance(request, RespondActivityTaskFailedRequest)
-    if by_token and request.HasField("failure") and not failure.HasField("application_failure_info"):
-        raise invalid_argument("Failure must have ApplicationFailureInfo.")
 
     def outcome(turn: Turn, pending: Activity) -> bool:
         if request.HasField("last_heartbeat_details"):
@@ -293,6 +322,8 @@ def _cancellation(
     details: Payloads | None = request.details if request.HasField("details") else None
 
     def outcome(turn: Turn, pending: Activity) -> bool:
+        if details is not None and details.ByteSize() > turn.ctx.limits.blob_size:
+            return _fail_as_too_large(turn, pending, "Cancel details exceed", request.identity)
         activity.cancel_at_worker(turn, pending, details, request.identity)
         return True
 

@@ -92,6 +92,7 @@ def _check_first(runtime: Runtime, namespace: str, first: StartWorkflowExecution
         raise namespace_not_found("")  # an update may leave it out, a start may not
     start.check(first, runtime.limits)
     validate.blob(first.input, runtime.limits.blob_size)
+    validate.memo(first.memo, runtime.limits.memo_size)
     check_links(first.links, runtime.limits)
     start.check_policies(first)
     _check_start(first)

@@ -16,7 +16,7 @@ from ...contracts.commit import Ack
 from ...contracts.types import STREAM_GROUP_WORKER
 from ...engine.effects import TaskDispatch
 from ...engine.turn import Turn
-from ...errors import RpcError, invalid_argument
+from ...errors import LimitExceeded, RpcError, invalid_argument
 from ...runtime.keys import QueueKey, TaskMessage, decode_task, run_key
 from ...runtime.loaded import Loaded
 from ...runtime.matching import Delivery, Found, Started
@@ -134,7 +134,7 @@ async def _take_from_run(
             missing=partial(missing, key),
         )
     except RpcError as error:
-        if error.code != Code.NOT_FOUND:
+        if error.code != Code.NOT_FOUND and not isinstance(error, LimitExceeded):
             raise
         task, loaded = None, None
     if task is None or loaded is None:

@@ -45,6 +45,7 @@ async def query_workflow(runtime: Runtime, request: QueryWorkflowRequest, call: 
         raise invalid_argument("WorkflowQuery is not set on request.")
     if not request.query.query_type:
         raise invalid_argument("QueryType is not set on request.")
+    validate.blob(request.query.query_args, runtime.limits.blob_size)
     loaded = await find(runtime, request.namespace, request.execution)
     rejected = _rejection(request.query_reject_condition, loaded.state)
     if rejected is not None:

@@ -97,6 +97,7 @@ async def signal_with_start_workflow_execution(
     validate.blob(request.input, runtime.limits.blob_size)
     validate.blob(request.signal_input, runtime.limits.blob_size)
     check_links(request.links, runtime.limits)
+    request.request_id = request.request_id or runtime.clock.new_id()
     execution = WorkflowExecution(workflow_id=request.workflow_id)
     while True:
         outcome = await start.open_or_join(runtime, request, lambda: _opening(runtime, request))

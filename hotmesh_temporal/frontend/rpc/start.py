@@ -71,6 +71,7 @@ async def start_workflow_execution(
     del call
     check(request, runtime.limits)
     validate.blob(request.input, runtime.limits.blob_size)
+    validate.memo(request.memo, runtime.limits.memo_size)
     check_links(request.links, runtime.limits)
     check_policies(request)
     outcome = await open_or_join(runtime, request, lambda: _first_turn(runtime, request))

@@ -19,7 +19,8 @@ from temporalio.api.workflowservice.v1 import (
 
 from ...engine import commands, tasks
 from ...engine.commands import messages
-from ...engine.machines import workflow_task
+from ...engine.failures import too_large
+from ...engine.machines import workflow, workflow_task
 from ...engine.model import WorkflowTask
 from ...engine.tasks import Answered
 from ...engine.turn import Turn
@@ -35,6 +36,9 @@ from .task_response import query_response, task_response
 
 if TYPE_CHECKING:
     from ..server import Call
+
+
+_TOO_LARGE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_GRPC_MESSAGE_TOO_LARGE
 
 
 async def poll_workflow_task_queue(
@@ -150,10 +154,16 @@ async def respond_workflow_task_failed(
         if not turn.state.running:
             raise WorkflowCompleted()
         _check(turn, token)
+        if request.cause == _TOO_LARGE:
+            workflow.terminate(turn, "GrpcMessageTooLarge", None, workflow.SERVER)  # it would be so again
+            return
+        failure = request.failure if request.HasField("failure") else None
+        if failure is not None and failure.ByteSize() > turn.ctx.limits.blob_size:
+            failure = too_large(failure, turn.ctx.limits.blob_kept, non_retryable=True)
         workflow_task.fail(
             turn,
             request.cause,
-            request.failure if request.HasField("failure") else None,
+            failure,
             request.identity,
             request.binary_checksum,
         )
