@@ -12,9 +12,16 @@ from enum import IntEnum
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import GrpcStatus
-from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import (
+    NamespaceState,
+    ResourceExhaustedCause,
+    ResourceExhaustedScope,
+    WorkflowTaskFailedCause,
+)
 from temporalio.api.errordetails.v1 import (
     MultiOperationExecutionFailure,
+    NamespaceAlreadyExistsFailure,
+    NamespaceInvalidStateFailure,
     NamespaceNotFoundFailure,
     NotFoundFailure,
     QueryFailedFailure,
@@ -150,6 +157,23 @@ def namespace_not_found(namespace: str) -> RpcError:
     """No such namespace."""
     message = f"Namespace {namespace} is not found."
     return RpcError(Code.NOT_FOUND, message, [NamespaceNotFoundFailure(namespace=namespace)])
+
+
+def namespace_exists(namespace: str) -> RpcError:
+    """There is a namespace of that name."""
+    message = f'Namespace "{namespace}" already exists'
+    return RpcError(Code.ALREADY_EXISTS, message, [NamespaceAlreadyExistsFailure()])
+
+
+def namespace_in_wrong_state(
+    namespace: str,
+    state: NamespaceState.ValueType,
+    allowed: Sequence[NamespaceState.ValueType],
+    message: str,
+) -> RpcError:
+    """The namespace is deprecated or deleted, and the request is not for such a one."""
+    detail = NamespaceInvalidStateFailure(namespace=namespace, state=state, allowed_states=allowed)
+    return RpcError(Code.FAILED_PRECONDITION, message, [detail])
 
 
 def already_started(message: str, request_id: str, run_id: str, first_run_id: str) -> RpcError:

@@ -12,13 +12,11 @@ from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEven
 from temporalio.api.sdk.v1 import UserMetadata
 from temporalio.api.workflow.v1 import ResetPoints
 
-from .context import SECOND, Context
+from .context import Context
 from .machines import workflow_task
 from .model import ExecutionState
 from .protos import duration, moment, timestamp
 from .turn import Turn
-
-_RETENTION = 24 * 3600 * SECOND
 
 
 @dataclass(slots=True)
@@ -161,7 +159,7 @@ def _carry_over(attributes: WorkflowExecutionStartedEventAttributes, turn: Turn,
             if data:
                 getattr(attributes, name).ParseFromString(data)
     points = ResetPoints.FromString(state.reset_points)
-    expires = timestamp(turn.ctx.now + _RETENTION)
+    expires = timestamp(turn.ctx.now + turn.ctx.namespace(state.namespace).retention)
     for point in points.points:
         if point.run_id == state.run_id and not point.HasField("expire_time"):
             point.expire_time.CopyFrom(expires)

@@ -2,131 +2,131 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
-from typing import Any, cast
+from collections.abc import Mapping
 
-from google.protobuf.text_encoding import CEscape
-from temporalio.api.common.v1 import Payload, SearchAttributes
+from temporalio.api.common.v1 import SearchAttributes
 
-from .limits import Limits
-from .nulls import is_null
+from .attribute_values import (
+    BOOL,
+    DATETIME,
+    INT,
+    KEYWORD,
+    KEYWORD_LIST,
+    KIND_NAMES,
+    InvalidValue,
+    value_of,
+)
+from .context import Limits, Namespace
+from .nulls import merge
 
-SYSTEM = frozenset(
-    {
-        "WorkflowId", "RunId", "WorkflowType", "StartTime", "ExecutionTime", "CloseTime", "ExecutionStatus",
-        "TaskQueue", "HistoryLength", "ExecutionDuration", "StateTransitionCount", "HistorySizeBytes",
-        "ParentWorkflowId", "ParentRunId", "RootWorkflowId", "RootRunId",
-    }
-)  # fmt: skip
-"""Kept by the service itself."""
-
-PREDEFINED = {
-    "TemporalChangeVersion": "KeywordList",
-    "BinaryChecksums": "KeywordList",
-    "BuildIds": "KeywordList",
-    "BatcherNamespace": "Keyword",
-    "BatcherUser": "Keyword",
-    "TemporalScheduledStartTime": "Datetime",
-    "TemporalScheduledById": "Keyword",
-    "TemporalSchedulePaused": "Bool",
-    "TemporalNamespaceDivision": "Keyword",
-    "TemporalPauseInfo": "KeywordList",
-    "TemporalReportedProblems": "KeywordList",
+SYSTEM: Mapping[str, int] = {
+    "WorkflowId": KEYWORD,
+    "RunId": KEYWORD,
+    "WorkflowType": KEYWORD,
+    "StartTime": DATETIME,
+    "ExecutionTime": DATETIME,
+    "CloseTime": DATETIME,
+    "ExecutionStatus": KEYWORD,
+    "TaskQueue": KEYWORD,
+    "HistoryLength": INT,
+    "ExecutionDuration": INT,
+    "StateTransitionCount": INT,
+    "HistorySizeBytes": INT,
+    "ParentWorkflowId": KEYWORD,
+    "ParentRunId": KEYWORD,
+    "RootWorkflowId": KEYWORD,
+    "RootRunId": KEYWORD,
+    "TemporalExternalPayloadCount": INT,
+    "TemporalExternalPayloadSizeBytes": INT,
+    "TemporalUsedWorkerDeploymentVersions": KEYWORD_LIST,
+    "TemporalWorkerDeployment": KEYWORD,
+    "TemporalWorkerDeploymentVersion": KEYWORD,
+    "TemporalWorkflowVersioningBehavior": KEYWORD,
 }
-"""Known without being registered, with the type of their values."""
+"""Kept by the service itself, with their types."""
+
+PREDEFINED: Mapping[str, int] = {
+    "TemporalChangeVersion": KEYWORD_LIST,
+    "BinaryChecksums": KEYWORD_LIST,
+    "BuildIds": KEYWORD_LIST,
+    "BatcherNamespace": KEYWORD,
+    "BatcherUser": KEYWORD,
+    "TemporalScheduledStartTime": DATETIME,
+    "TemporalScheduledById": KEYWORD,
+    "TemporalSchedulePaused": BOOL,
+    "TemporalNamespaceDivision": KEYWORD,
+    "TemporalPauseInfo": KEYWORD_LIST,
+    "TemporalReportedProblems": KEYWORD_LIST,
+}
+"""Known without being added, and free to be set."""
 
 
-def problem(given: SearchAttributes, namespace: str, limits: Limits) -> str | None:
-    """What is wrong with these, in the server's words; None if nothing is."""
-    total = 0
+def kind_of(name: str, namespace: Namespace) -> int | None:
+    """The type of an attribute that a workflow may set; None if there is none of that name."""
+    custom = namespace.attributes.get(name)
+    return custom.kind if custom is not None else PREDEFINED.get(name)
+
+
+def problem(given: SearchAttributes, namespace: Namespace, limits: Limits) -> str | None:
+    """What is wrong with attributes that are to be set, in the server's words; None if nothing is."""
+    return unmapped(given, namespace) or invalid(given, namespace) or too_large(given, namespace, limits)
+
+
+def unmapped(given: SearchAttributes, namespace: Namespace) -> str | None:
+    """One that the namespace does not have."""
     for name in given.indexed_fields:
-        if name in SYSTEM:
-            return f"{name} attribute can't be set in SearchAttributes"
-        if name not in PREDEFINED:
-            return f"Namespace {namespace} has no mapping defined for search attribute {name}"
-    for name, value in given.indexed_fields.items():
-        wrong = _problem_of_value(name, value)
-        if wrong is not None:
-            return wrong
-        if len(value.data) > limits.search_attribute_size:
-            size, most = len(value.data), limits.search_attribute_size
-            return f"search attribute {name} value size {size} exceeds size limit {most}"
-        total += len(name) + len(value.data)
-    if total > limits.search_attributes_size:
-        return f"total size of search attributes {total} exceeds size limit {limits.search_attributes_size}"
+        if name not in SYSTEM and kind_of(name, namespace) is None:
+            return f"Namespace {namespace.name} has no mapping defined for search attribute {name}"
     return None
 
 
-def typed(given: SearchAttributes) -> SearchAttributes:
-    """The same with the type of each value beside it, as it is stored. They have no `problem`."""
+def invalid(given: SearchAttributes, namespace: Namespace) -> str | None:
+    """One that cannot be set, or not to this value."""
+    for name, payload in given.indexed_fields.items():
+        kind = kind_of(name, namespace)
+        if kind is None:
+            return f"{name} attribute can't be set in SearchAttributes"
+        try:
+            value_of(payload, kind)
+        except InvalidValue as error:
+            return f"invalid value for search attribute {name} of type {KIND_NAMES[kind]}: {error.text}"
+    return None
+
+
+def too_large(given: SearchAttributes, namespace: Namespace, limits: Limits) -> str | None:
+    """One value, or all together, are too large."""
+    for name, payload in given.indexed_fields.items():
+        size = len(payload.data)
+        if size > limits.search_attribute_size:
+            return f"search attribute {name} value size {size} exceeds size limit {limits.search_attribute_size}"
+    return too_large_together(given, namespace, limits)
+
+
+def too_large_together(given: SearchAttributes, namespace: Namespace, limits: Limits) -> str | None:
+    """All together are too large, under the names of their columns, as a Temporal server counts."""
+    limit = limits.search_attributes_size
+    if given.ByteSize() <= limit // 2:
+        return None
+    columns = SearchAttributes()
+    for name, payload in given.indexed_fields.items():
+        custom = namespace.attributes.get(name)
+        columns.indexed_fields[custom.column if custom is not None else name].CopyFrom(payload)
+    size = columns.ByteSize()
+    return f"total size of search attributes {size} exceeds size limit {limit}" if size > limit else None
+
+
+def merged(current: SearchAttributes, changes: SearchAttributes) -> SearchAttributes:
+    """The attributes after a change; a null takes one away."""
     result = SearchAttributes()
-    for name, value in given.indexed_fields.items():
-        result.indexed_fields[name].CopyFrom(value)
-        if not is_null(value):
-            result.indexed_fields[name].metadata["type"] = PREDEFINED[name].encode()
+    result.CopyFrom(current)
+    for name, payload in changes.indexed_fields.items():
+        merge(result.indexed_fields, name, payload)
     return result
 
 
-def _problem_of_value(name: str, payload: Payload) -> str | None:
-    if is_null(payload):
-        return None
-    kind = PREDEFINED[name]
-    prefix = f"invalid value for search attribute {name} of type {kind}: "
-    try:
-        value: Any = json.loads(payload.data) if payload.metadata.get("encoding") == b"json/plain" else _UNREADABLE
-    except ValueError:
-        value = _UNREADABLE
-    if value is _UNREADABLE:
-        return f"{prefix}value from <{_text(payload)}>"
-    return None if _fits(kind, value) else prefix + _shown(value)
-
-
-_UNREADABLE = object()
-
-
-def _fits(kind: str, value: Any) -> bool:
-    several = cast("list[Any]", value) if isinstance(value, list) else None
-    if kind == "KeywordList":
-        return several is not None and all(isinstance(each, str) for each in several)
-    one = cast("Any", several[0] if several is not None and len(several) == 1 else value)
-    if kind == "Bool":
-        return isinstance(one, bool)
-    return isinstance(one, str) and (kind == "Keyword" or _is_time(one))
-
-
-def _is_time(text: str) -> bool:
-    try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00")).tzinfo is not None
-    except ValueError:
-        return False
-
-
-def _shown(value: Any) -> str:
-    """A JSON value as the server (Go) prints it."""
-    if value is None:
-        return "<nil>"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float | int):
-        return f"{value:g}"
-    if isinstance(value, list):
-        return "[" + " ".join(map(_shown, cast("list[Any]", value))) + "]"
-    if isinstance(value, dict):
-        entries = sorted(cast("dict[str, Any]", value).items())
-        return "map[" + " ".join(f"{key}:{_shown(each)}" for key, each in entries) + "]"
-    return str(value)
-
-
-def _text(payload: Payload) -> str:
-    """A payload in the text format of protobuf, with the server's spaces."""
-    entries = [
-        f'metadata:{{key:"{key}"  value:"{_escaped(payload.metadata[key])}"}}' for key in sorted(payload.metadata)
-    ]
-    if payload.data:
-        entries.append(f'data:"{_escaped(payload.data)}"')
-    return "  ".join(entries)
-
-
-def _escaped(data: bytes) -> str:
-    return CEscape(data, as_utf8=False)
+def declare(given: SearchAttributes, namespace: Namespace) -> None:
+    """Write the types into the payloads that do not name one."""
+    for name, payload in given.indexed_fields.items():
+        kind = kind_of(name, namespace)
+        if kind is not None and "type" not in payload.metadata:
+            payload.metadata["type"] = KIND_NAMES[kind].encode()

@@ -19,6 +19,7 @@ from .rpc import (
     namespaces,
     query,
     reset,
+    search_attributes,
     signal,
     start,
     system,
@@ -70,6 +71,10 @@ HANDLERS: dict[str, dict[str, Handler]] = {
         "CountWorkflowExecutions": visibility.count_workflow_executions,
         "DescribeNamespace": namespaces.describe_namespace,
         "ListNamespaces": namespaces.list_namespaces,
+        "RegisterNamespace": namespaces.register_namespace,
+        "UpdateNamespace": namespaces.update_namespace,
+        "DeprecateNamespace": namespaces.deprecate_namespace,
+        "GetSearchAttributes": search_attributes.get_search_attributes,
         "GetSystemInfo": system.get_system_info,
         "GetClusterInfo": system.get_cluster_info,
         "DescribeTaskQueue": worker.describe_task_queue,
@@ -77,7 +82,11 @@ HANDLERS: dict[str, dict[str, Handler]] = {
         "ShutdownWorker": worker.shutdown_worker,
         "RecordWorkerHeartbeat": worker.record_worker_heartbeat,
     },
-    "operator": {},
+    "operator": {
+        "AddSearchAttributes": search_attributes.add_search_attributes,
+        "RemoveSearchAttributes": search_attributes.remove_search_attributes,
+        "ListSearchAttributes": search_attributes.list_search_attributes,
+    },
     "health": {"Check": system.check_health},
 }
 

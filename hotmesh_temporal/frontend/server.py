@@ -15,6 +15,7 @@ from ..engine.limits import Limits
 from ..errors import RpcError, message_too_large, unavailable, unimplemented
 from ..runtime.service import Runtime
 from . import fields
+from .admission import admit
 from .dispatch import handler_of
 from .errors import Code
 
@@ -66,10 +67,11 @@ class Frontend:
         largest = self.runtime.limits.message_size
         if request.ByteSize() > largest:
             raise message_too_large(largest)
-        wrong = fields.refusal(request)
-        if wrong is not None:
-            raise unimplemented(wrong)
         try:
+            await admit(self.runtime, method, request)
+            wrong = fields.refusal(request)
+            if wrong is not None:
+                raise unimplemented(wrong)
             return await handler(self.runtime, request, Call(metadata, deadline))
         except (RpcError, asyncio.CancelledError):
             raise

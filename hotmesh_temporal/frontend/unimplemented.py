@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 _GROUPS: dict[str, tuple[str, ...]] = {
-    "namespaces other than 'default' are not there yet": (
-        "RegisterNamespace",
-        "UpdateNamespace",
-        "DeprecateNamespace",
-    ),
+    "namespaces cannot be deleted yet, deprecate it instead": ("DeleteNamespace",),
     "delete, pause and change of executions are not there yet": (
         "DeleteWorkflowExecution",
         "UpdateWorkflowExecutionOptions",
@@ -19,7 +15,6 @@ _GROUPS: dict[str, tuple[str, ...]] = {
         "ListClosedWorkflowExecutions",
         "ListArchivedWorkflowExecutions",
         "ScanWorkflowExecutions",
-        "GetSearchAttributes",
         "ListTaskQueuePartitions",
         "ListWorkers",
     ),
@@ -107,10 +102,6 @@ _GROUPS: dict[str, tuple[str, ...]] = {
         "UpdateActivityExecutionOptions",
     ),
     "operator commands are not there yet": (
-        "AddSearchAttributes",
-        "RemoveSearchAttributes",
-        "ListSearchAttributes",
-        "DeleteNamespace",
         "AddOrUpdateRemoteCluster",
         "RemoveRemoteCluster",
         "ListClusters",

@@ -1,4 +1,4 @@
-"""Checks of requests, in the server's words. Every function raises INVALID_ARGUMENT (or NOT_FOUND for a namespace)."""
+"""Checks of requests, in the server's words. Every function raises INVALID_ARGUMENT."""
 
 from __future__ import annotations
 
@@ -14,21 +14,11 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from ..engine import retry
 from ..engine.durations import cut_down
 from ..engine.priorities import problem as problem_of_priority
-from ..errors import invalid_argument, namespace_not_found, unimplemented
+from ..errors import invalid_argument, unimplemented
 
-DEFAULT_NAMESPACE = "default"
 ID_LENGTH = 1000
 _BUILD_ID_LENGTH = 255
 _RESERVED_QUEUE_PREFIX = "/_sys/"
-
-
-def namespace(name: str) -> None:
-    """The namespace exists."""
-    if not name:
-        raise invalid_argument("Namespace is empty.")
-    length("Namespace", name)
-    if name != DEFAULT_NAMESPACE:
-        raise namespace_not_found(name)
 
 
 def execution(given: WorkflowExecution, *, present: bool = True) -> None:

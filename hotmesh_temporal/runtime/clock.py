@@ -8,8 +8,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..engine.context import Context, Limits
-from .keys import namespace_id
+from ..engine.context import Context, Limits, Namespace
 
 
 def new_run_id() -> str:
@@ -31,6 +30,6 @@ class Clock:
         """Milliseconds since the epoch."""
         return self.now() // 1_000_000
 
-    def context(self, limits: Limits) -> Context:
+    def context(self, limits: Limits, find_namespace: Callable[[str], Namespace | None]) -> Context:
         """What a decision made now may know."""
-        return Context(self.now(), self.new_id, limits, namespace_id)
+        return Context(self.now(), self.new_id, limits, find_namespace)

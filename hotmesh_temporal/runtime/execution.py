@@ -25,6 +25,7 @@ from ..errors import Code, RpcError, TaskFailed
 from .clock import Clock
 from .keys import RunKey, pointer_id
 from .loaded import Loaded
+from .namespaces import Namespaces
 from .plan import CommitPlan, key_of_state
 
 if TYPE_CHECKING:
@@ -108,10 +109,11 @@ def _take_turns(group: list[_Waiting], turn: Turn, before: bytes) -> bool:
 class Executions:
     """All runs that this process works on."""
 
-    def __init__(self, store: StoreService, clock: Clock, limits: Limits) -> None:
+    def __init__(self, store: StoreService, clock: Clock, limits: Limits, namespaces: Namespaces) -> None:
         self.store = store
         self.clock = clock
         self.limits = limits
+        self.namespaces = namespaces
         self.matching: Matching = None  # type: ignore[assignment]  # set by the service that owns both
         self.timers: Timers = None  # type: ignore[assignment]  # set by the service that owns both
         self._cache: dict[str, Loaded] = {}
@@ -123,7 +125,7 @@ class Executions:
 
     def context(self) -> Context:
         """What a decision made now may know."""
-        return self.clock.context(self.limits)
+        return self.clock.context(self.limits, self.namespaces.known)
 
     def turn(self, loaded: Loaded) -> Turn:
         """A decision on this run, to be made now."""
@@ -137,6 +139,7 @@ class Executions:
 
     async def load(self, key: RunKey) -> Loaded | None:
         """The run as it is now, or None."""
+        await self._know(key.namespace)
         job_id = key.job_id
         known = self._cache.get(job_id)
         record = await self.store.load_run(job_id, known.revision if known else 0)
@@ -144,12 +147,18 @@ class Executions:
 
     async def load_current(self, namespace: str, workflow_id: str) -> Loaded | None:
         """The current run of a workflow id as it is now, or None."""
+        await self._know(namespace)
         while True:
             record = await self.store.load_current_run(pointer_id(namespace, workflow_id))
             loaded = self._accept(record, None)
             if record is None or loaded is None or loaded.state.running or loaded.revision == record.revision:
                 return loaded
             # This process has closed it since the pointer was read: another run may be the current one by now.
+
+    async def _know(self, namespace: str) -> None:
+        """Whoever has a run may decide on it, and a decision knows the run's namespace."""
+        if self.namespaces.known(namespace) is None:
+            await self.namespaces.find(namespace)
 
     def _accept(self, record: RunRecord | None, asked_with: Loaded | None) -> Loaded | None:
         """``asked_with``: the store left out what this one has. The cache may have lost it since, or gone back."""

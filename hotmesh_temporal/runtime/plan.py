@@ -85,7 +85,7 @@ class CommitPlan:
         for each in turn.withdrawn:
             self._withdrawn.append((QueueKey(state.namespace, False, each.queue), ceil_ms(each.waited)))
         if turn.visibility_changed:
-            self._documents.append(document(job_id, state))
+            self._documents.append(document(job_id, state, turn.ctx.namespace(state.namespace)))
         tail = (loaded.tail if loaded else []) + list(batches)
         written = Loaded(job_id, revision + 1, state, data, turn.origin, tail)
         self._given += [(waiter, Started(task, written)) for waiter, task in taken]

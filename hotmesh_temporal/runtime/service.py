@@ -20,6 +20,7 @@ from .hints import Hints
 from .history import Histories
 from .keys import APP_ID, HOTMESH_NAMESPACE, run_key
 from .matching import Matching
+from .namespaces import Namespaces
 from .queries import Queries
 from .resets import Resets
 from .timers import Timers
@@ -54,6 +55,7 @@ class Runtime:
             await self.backend.open(HOTMESH_NAMESPACE, APP_ID, self.engine_id)
             stack.push_async_callback(self.backend.close)
             self._build(*_services(self.backend))
+            await self.namespaces.start()
             await self.hints.start()
             stack.push_async_callback(self.hints.close)
             await self.matching.start()
@@ -72,7 +74,8 @@ class Runtime:
 
     def _build(self, store: StoreService, stream: StreamService, sub: SubService, search: SearchService) -> None:
         self.store, self.stream, self.search = store, stream, search
-        self.executions = Executions(store, self.clock, self.limits)
+        self.namespaces = Namespaces(store, search)
+        self.executions = Executions(store, self.clock, self.limits, self.namespaces)
         self.matching = Matching(stream, self.engine_id)
         self.timers = Timers(store, self.clock, self._fire)
         self.queries = Queries(stream, self.matching, self.clock, self.engine_id)
@@ -82,6 +85,7 @@ class Runtime:
         self.hints = Hints(sub, self.engine_id, self._hinted)
         self.executions.matching, self.executions.timers = self.matching, self.timers
         self.executions.changed = self._changed
+        self.namespaces.changed = self.hints.say
         self.matching.hints = self.queries.hints = self.hints
 
     async def _fire(self, job_id: str) -> bool:
@@ -98,6 +102,7 @@ class Runtime:
         self.hints.say(job_id)
 
     def _hinted(self, topic: str) -> None:
+        self.namespaces.hinted(topic)
         self.matching.hinted(topic)
         self.queries.hinted(topic)
         self.watching.changed(topic, remote=True)

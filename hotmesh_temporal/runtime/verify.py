@@ -17,8 +17,10 @@ from ..contracts.backend import Backend
 from ..contracts.commit import RunRecord
 from ..contracts.inspection import CurrentRun
 from ..contracts.types import KeyParams, KeyType
+from ..engine.context import Namespace
 from ..engine.model import ExecutionState, decode_state
-from .keys import ENGINE_QUEUE, QueueKey, decode_task, pointer_id, run_key
+from .keys import ENGINE_QUEUE, QueueKey, decode_task, namespace_id, pointer_id, run_key
+from .namespaces import Namespaces
 from .verify_run import Offer, RunCheck, Surroundings, is_left_behind
 
 T = TypeVar("T")
@@ -81,6 +83,7 @@ class _Verification:
         if backend.store is None or backend.stream is None or backend.search is None:
             raise ValueError(f"{type(backend).__name__} does not offer all of store, stream and search")
         self._store, self._stream, self._search = backend.store, backend.stream, backend.search
+        self._namespaces = Namespaces(self._store, self._search)
         self._progress = progress
         self._report = Report()
         self._limit = asyncio.Semaphore(_PARALLEL)
@@ -151,12 +154,17 @@ class _Verification:
             if len(batches) < _PAGE:
                 break
             first = batches[-1].next_event_id
-        check.finish(surroundings, await self._search.get(record.job_id))
+        check.finish(surroundings, await self._search.get(record.job_id), await self._namespace(record.job_id))
         if record.status == 1:
             await self._check_current(record.job_id, check.problems)
         if check.state is not None:
             await self._check_children(record.job_id, check.state, surroundings, check.problems)
         return check
+
+    async def _namespace(self, job_id: str) -> Namespace:
+        name = run_key(job_id).namespace
+        await self._namespaces.find(name)
+        return self._namespaces.known(name) or Namespace(name, namespace_id(name))
 
     async def _check_children(
         self, job_id: str, state: ExecutionState, surroundings: Surroundings, problems: list[str]

@@ -19,11 +19,13 @@ from temporalio.api.history.v1 import History, HistoryEvent
 from ..contracts.commit import EventBatch, RunRecord
 from ..contracts.search import SearchDocument
 from ..engine.activity_options import as_scheduled
+from ..engine.context import Namespace
 from ..engine.deadlines import next_deadline
 from ..engine.events import ANSWERS, CLOSES_PENDING, CLOSES_RUN
 from ..engine.evolve import append, fold
 from ..engine.model import Child, ExecutionState, decode_state
 from ..engine.protos import ceil_ms
+from ..engine.search_attributes import PREDEFINED, SYSTEM
 from .keys import ENGINE_QUEUE, QueueKey, RunKey, run_key
 from .visibility import document
 
@@ -176,7 +178,7 @@ class RunCheck:
             self._foldable = False
             self._say(f"event {event.event_id} ({_name(event)}) does not follow from those before: {error!r}")
 
-    def finish(self, surroundings: Surroundings, found: SearchDocument | None) -> list[str]:
+    def finish(self, surroundings: Surroundings, found: SearchDocument | None, namespace: Namespace) -> list[str]:
         """Every problem of the run. ``found`` is its search document."""
         try:
             state = decode_state(self._record.state)
@@ -194,7 +196,7 @@ class RunCheck:
         self.problems += _check_task(state)
         self.problems += self._check_unseen(state)
         self.problems += _check_timer(state, surroundings.timers.get(job_id, 0))
-        self.problems += _check_document(document(job_id, state), found)
+        self.problems += _check_document(document(job_id, state, namespace), found, namespace)
         return self.problems
 
     def _check_end(self, state: ExecutionState) -> Iterator[str]:
@@ -369,11 +371,15 @@ def _check_timer(state: ExecutionState, fires_at: int) -> Iterator[str]:
 # -- lists show the run as it is ------------------------------------------------------------------------------
 
 
-def _check_document(due: SearchDocument, found: SearchDocument | None) -> Iterator[str]:
+def _check_document(due: SearchDocument, found: SearchDocument | None, namespace: Namespace) -> Iterator[str]:
     if found is None:
         yield "lists do not show the run: it has no search document"
         return
     for name in sorted({*due.fields, *found.fields} - {"BuildIds"}):
+        # A custom attribute may have been removed or added anew, under another type, after the document was written.
+        custom = name in namespace.attributes or name not in (*SYSTEM, *PREDEFINED)
+        if custom and type(due.fields.get(name)) is not type(found.fields.get(name)):
+            continue
         if due.fields.get(name) != found.fields.get(name):
             yield (
                 f"lists show {name} as {_short(found.fields.get(name))} where the run has "

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from temporalio.api.common.v1 import Memo, SearchAttributes, WorkflowExecution, WorkflowType
+from temporalio.api.common.v1 import Memo, WorkflowExecution, WorkflowType
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 
 from ..contracts.search import SearchDocument, SearchValue
+from ..engine.context import Namespace
 from ..engine.model import ExecutionState
 from ..engine.protos import duration, timestamp
-from .search_values import decode_attribute, pauses_of, search_attributes_of
+from .search_values import indexed_attributes, listed_attributes
 
 STATUS_NAMES = ("Unspecified", "Running", "Completed", "Failed", "Canceled", "Terminated", "ContinuedAsNew", "TimedOut")
 
 
-def document(job_id: str, state: ExecutionState) -> SearchDocument:
+def document(job_id: str, state: ExecutionState, namespace: Namespace) -> SearchDocument:
     """Fields under Temporal's names (times in microseconds), and the entry that list answers with."""
     fields: dict[str, SearchValue] = {
         "WorkflowId": state.workflow_id,
@@ -34,16 +35,8 @@ def document(job_id: str, state: ExecutionState) -> SearchDocument:
         fields["HistoryLength"] = state.next_event_id - 1
         fields["HistorySizeBytes"] = state.history_size
         fields["StateTransitionCount"] = state.transitions
-    if state.build_ids:
-        fields["BuildIds"] = list(state.build_ids)
-    if state.paused_types:
-        fields["TemporalPauseInfo"] = pauses_of(state)
-    attributes = SearchAttributes.FromString(state.search_attributes)
-    for name, payload in attributes.indexed_fields.items():
-        value = decode_attribute(payload)
-        if value is not None:
-            fields[name] = value
-    return SearchDocument(job_id, state.namespace, fields, _entry(state).SerializeToString())
+    fields |= indexed_attributes(state, namespace)
+    return SearchDocument(job_id, state.namespace, fields, _entry(state, namespace).SerializeToString())
 
 
 def root_of(state: ExecutionState) -> WorkflowExecution:
@@ -60,7 +53,7 @@ def parent_of(state: ExecutionState) -> WorkflowExecution | None:
     return WorkflowExecution(workflow_id=state.parent_workflow_id, run_id=state.parent_run_id)
 
 
-def _entry(state: ExecutionState) -> WorkflowExecutionInfo:
+def _entry(state: ExecutionState, namespace: Namespace) -> WorkflowExecutionInfo:
     info = WorkflowExecutionInfo(
         execution=WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id),
         type=WorkflowType(name=state.workflow_type),
@@ -69,7 +62,7 @@ def _entry(state: ExecutionState) -> WorkflowExecutionInfo:
         status=state.status,  # type: ignore[arg-type]  # enum values are ints
         task_queue=state.task_queue,
         memo=Memo.FromString(state.memo),
-        search_attributes=search_attributes_of(state),
+        search_attributes=listed_attributes(state, namespace),
         root_execution=root_of(state),
         parent_execution=parent_of(state),
     )

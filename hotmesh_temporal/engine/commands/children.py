@@ -15,7 +15,6 @@ from temporalio.api.enums.v1 import (
 from temporalio.api.history.v1 import StartChildWorkflowExecutionInitiatedEventAttributes
 from temporalio.api.taskqueue.v1 import TaskQueue
 
-from ...errors import namespace_not_found
 from .. import cron
 from ..durations import cut_down
 from ..effects import Work, WorkOrder
@@ -23,12 +22,9 @@ from ..nulls import attributes_without_nulls, memo_without_nulls
 from ..priorities import problem as problem_of_priority
 from ..protos import duration, nanos
 from ..retry import problem, with_defaults
-from ..search_attributes import problem as attributes_problem
-from ..search_attributes import typed
-from .scope import CommandScope, require, require_size
+from .scope import CommandScope, require, require_attributes, require_own_namespace, require_size
 
 _BAD = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_START_CHILD_EXECUTION_ATTRIBUTES
-_BAD_SEARCH = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES
 _DISABLED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FEATURE_DISABLED
 _TOO_MANY = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_PENDING_CHILD_WORKFLOWS_LIMIT_EXCEEDED
 _Timeout = Literal["workflow_execution_timeout", "workflow_run_timeout", "workflow_task_timeout"]
@@ -39,8 +35,7 @@ _COMMAND = "StartChildWorkflowExecutionCommand"
 def start(scope: CommandScope, command: Command) -> None:
     """StartChildWorkflowExecution. The child itself starts after the commit."""
     given, turn = command.start_child_workflow_execution_command_attributes, scope.turn
-    if given.namespace not in ("", turn.state.namespace):
-        raise namespace_not_found(given.namespace)
+    require_own_namespace(scope, given.namespace, _BAD)
     require(not given.HasField("versioning_override"), _DISABLED, "worker versioning is not supported")
     _fill(scope, given)
     _check(given, turn.ctx.limits.id_length)
@@ -50,8 +45,8 @@ def start(scope: CommandScope, command: Command) -> None:
         _BAD,
         "StartChildWorkflowExecution with UseCompatibleVersion cannot run on different task queue.",
     )
-    wrong = attributes_problem(given.search_attributes, turn.state.namespace, turn.ctx.limits)
-    require(wrong is None, _BAD_SEARCH, wrong or "")
+    who = f"WorkflowId={given.workflow_id} WorkflowType={given.workflow_type.name} Namespace={given.namespace}"
+    require_attributes(scope, given.search_attributes, "StartChildWorkflowCommand", who, _BAD)
     require_size(scope, given.input.ByteSize(), _BAD, "StartChildWorkflowExecutionCommandAttributes. Input")
     limit, pending = turn.ctx.limits.pending_children, len(turn.state.children)
     require(
@@ -145,7 +140,7 @@ def _attributes(
         cron_schedule=given.cron_schedule,
         inherit_build_id=given.inherit_build_id,
         memo=memo_without_nulls(given.memo),
-        search_attributes=attributes_without_nulls(typed(given.search_attributes)),
+        search_attributes=attributes_without_nulls(given.search_attributes),
     )
     for name in ("input", "workflow_execution_timeout", "header", "priority"):
         if given.HasField(name):  # type: ignore[arg-type]  # the names are fields of both

@@ -15,13 +15,10 @@ from ..machines import workflow
 from ..opening import Continuation, continue_run
 from ..protos import duration, nanos
 from ..retry import problem, with_defaults
-from ..search_attributes import problem as attributes_problem
-from ..turn import Turn
-from .scope import CommandScope, require, require_size
+from .scope import CommandScope, require, require_attributes, require_size
 
 _UNHANDLED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
 _BAD_CONTINUE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_CONTINUE_AS_NEW_ATTRIBUTES
-_BAD_SEARCH = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES
 _BAD_SCHEDULE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES
 _BAD_FAIL = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_FAIL_WORKFLOW_EXECUTION_ATTRIBUTES
 
@@ -65,7 +62,7 @@ def continue_as_new(scope: CommandScope, command: Command) -> None:
     if not given.task_queue.name:
         given.task_queue.CopyFrom(turn.origin.workflow_execution_started_event_attributes.task_queue)
     given.task_queue.kind = given.task_queue.kind or TaskQueueKind.TASK_QUEUE_KIND_NORMAL
-    _check(given, turn)
+    _check(scope, given)
     name = "ContinueAsNewWorkflowExecutionCommandAttributes. Input"
     require_size(scope, given.input.ByteSize(), _BAD_CONTINUE, name)
     run_timeout = nanos(given.workflow_run_timeout) or turn.state.run_timeout
@@ -114,8 +111,8 @@ _Time = Literal["workflow_run_timeout", "workflow_task_timeout", "backoff_start_
 _TIMES: tuple[_Time, ...] = get_args(_Time)
 
 
-def _check(given: ContinueAsNewWorkflowExecutionCommandAttributes, turn: Turn) -> None:
-    id_limit = turn.ctx.limits.id_length
+def _check(scope: CommandScope, given: ContinueAsNewWorkflowExecutionCommandAttributes) -> None:
+    id_limit = scope.turn.ctx.limits.id_length
     for name in _TIMES:
         title = "".join(part.capitalize() for part in name.split("_"))
         wrong = cut_down(getattr(given, name)) if given.HasField(name) else None
@@ -138,8 +135,8 @@ def _check(given: ContinueAsNewWorkflowExecutionCommandAttributes, turn: Turn) -
         "error validating ContinueAsNewWorkflowExecutionCommand TaskQueue: taskQueue length exceeds limit. "
         f"{_who(given)}",
     )
-    wrong = attributes_problem(given.search_attributes, turn.state.namespace, turn.ctx.limits)
-    require(wrong is None, _BAD_SEARCH, wrong or "")
+    command_name = "ContinueAsNewWorkflowExecutionCommand"
+    require_attributes(scope, given.search_attributes, command_name, _who(given), _BAD_CONTINUE)
     wrong = problem(given.retry_policy) if given.HasField("retry_policy") else None
     require(
         wrong is None,

@@ -12,9 +12,8 @@ from temporalio.api.history.v1 import (
     SignalExternalWorkflowExecutionInitiatedEventAttributes,
 )
 
-from ...errors import namespace_not_found
 from ..effects import Work, WorkOrder
-from .scope import CommandScope, require, require_size
+from .scope import CommandScope, require, require_own_namespace, require_size
 
 _BAD_SIGNAL = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SIGNAL_WORKFLOW_EXECUTION_ATTRIBUTES
 _BAD_CANCEL = (
@@ -28,7 +27,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 def signal(scope: CommandScope, command: Command) -> None:
     """SignalExternalWorkflowExecution."""
     given, turn, name = command.signal_external_workflow_execution_command_attributes, scope.turn, _SIGNAL
-    _check_namespace(scope, given.namespace)
+    require_own_namespace(scope, given.namespace, _BAD_SIGNAL)
     require(given.HasField("execution"), _BAD_SIGNAL, f"Execution is not set on {name}.")
     target = given.execution
     where = f"Namespace={given.namespace} RunId={target.run_id}"
@@ -67,7 +66,7 @@ def signal(scope: CommandScope, command: Command) -> None:
 def request_cancel(scope: CommandScope, command: Command) -> None:
     """RequestCancelExternalWorkflowExecution."""
     given, turn, name = command.request_cancel_external_workflow_execution_command_attributes, scope.turn, _CANCEL
-    _check_namespace(scope, given.namespace)
+    require_own_namespace(scope, given.namespace, _BAD_CANCEL)
     target = WorkflowExecution(workflow_id=given.workflow_id, run_id=given.run_id)
     require(
         target.workflow_id,
@@ -103,11 +102,6 @@ def request_cancel(scope: CommandScope, command: Command) -> None:
 
 
 _SIGNAL, _CANCEL = "SignalExternalWorkflowExecutionCommand", "RequestCancelExternalWorkflowExecutionCommand"
-
-
-def _check_namespace(scope: CommandScope, namespace: str) -> None:
-    if namespace not in ("", scope.turn.state.namespace):
-        raise namespace_not_found(namespace)
 
 
 def _check_length(scope: CommandScope, target: WorkflowExecution, name: str, cause: int, more: str) -> None:

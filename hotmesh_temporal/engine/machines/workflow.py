@@ -26,6 +26,7 @@ from ..effects import Work, WorkOrder
 from ..model import ExecutionState
 from ..nulls import merge
 from ..protos import moment, nanos
+from ..search_attributes import merged
 from . import workflow_task
 
 SERVER = "history-service"
@@ -170,9 +171,7 @@ def _next_run_id(event: HistoryEvent) -> str:
 def _attributes_upserted(state: ExecutionState, event: HistoryEvent) -> None:
     current = SearchAttributes.FromString(state.search_attributes)
     changes = event.upsert_workflow_search_attributes_event_attributes.search_attributes
-    for key, value in changes.indexed_fields.items():
-        merge(current.indexed_fields, key, value)
-    state.search_attributes = current.SerializeToString(deterministic=True)
+    state.search_attributes = merged(current, changes).SerializeToString(deterministic=True)
 
 
 def _properties_modified(state: ExecutionState, event: HistoryEvent) -> None:

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from temporalio.api.namespace.v1 import BadBinaries, NamespaceConfig, NamespaceFilter, UpdateNamespaceInfo
+from temporalio.api.operatorservice.v1 import (
+    AddSearchAttributesRequest,
+    ListSearchAttributesRequest,
+    RemoveSearchAttributesRequest,
+)
 from temporalio.api.workflowservice.v1 import (
+    DeprecateNamespaceRequest,
     DescribeNamespaceRequest,
     DescribeTaskQueueRequest,
     GetClusterInfoRequest,
+    GetSearchAttributesRequest,
     GetSystemInfoRequest,
     ListNamespacesRequest,
+    RegisterNamespaceRequest,
+    UpdateNamespaceRequest,
 )
 
 from .rows import Rows
 
-_ONE_NAMESPACE = "there is one namespace, it fits on any page"
+_TOKEN = "nothing is protected by it, on a Temporal server neither"
+_ARCHIVAL: dict[str, str] = dict.fromkeys(
+    ("history_archival_state", "history_archival_uri", "visibility_archival_state", "visibility_archival_uri"),
+    "no archive is configured; a Temporal server without one leaves it out of account as well",
+)
 _ENHANCED = "the enhanced description of task queues is not there yet"
 
 ROWS = (
@@ -23,12 +37,48 @@ ROWS = (
     ),
     Rows(
         ListNamespacesRequest,
-        no_effect={
-            "page_size": _ONE_NAMESPACE,
-            "next_page_token": _ONE_NAMESPACE,
-            "namespace_filter": "there are no deleted namespaces",
-        },
+        honoured={"page_size", "next_page_token", "namespace_filter"},
     ),
+    Rows(NamespaceFilter, honoured={"include_deleted"}),
+    Rows(
+        RegisterNamespaceRequest,
+        honoured={
+            "namespace",
+            "description",
+            "owner_email",
+            "data",
+            "workflow_execution_retention_period",
+            "clusters",
+            "active_cluster_name",
+            "is_global_namespace",
+        },
+        no_effect={"security_token": _TOKEN, **_ARCHIVAL},
+    ),
+    Rows(
+        UpdateNamespaceRequest,
+        honoured={
+            "namespace",
+            "update_info",
+            "config",
+            "replication_config",
+            "delete_bad_binary",
+            "promote_namespace",
+        },
+        no_effect={"security_token": _TOKEN},
+    ),
+    Rows(UpdateNamespaceInfo, honoured={"description", "owner_email", "data", "state"}),
+    Rows(
+        NamespaceConfig,
+        honoured={"workflow_execution_retention_ttl", "bad_binaries"},
+        refused={"custom_search_attribute_aliases": "search attributes are added by AddSearchAttributes"},
+        no_effect=_ARCHIVAL,
+    ),
+    Rows(BadBinaries, refused={"binaries": "builds cannot be called bad"}),
+    Rows(DeprecateNamespaceRequest, honoured={"namespace"}, no_effect={"security_token": _TOKEN}),
+    Rows(AddSearchAttributesRequest, honoured={"namespace", "search_attributes"}),
+    Rows(RemoveSearchAttributesRequest, honoured={"namespace", "search_attributes"}),
+    Rows(ListSearchAttributesRequest, honoured={"namespace"}),
+    Rows(GetSearchAttributesRequest),
     Rows(GetSystemInfoRequest),
     Rows(GetClusterInfoRequest),
     Rows(

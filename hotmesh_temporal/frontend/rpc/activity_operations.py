@@ -115,7 +115,6 @@ def _change_options(turn: Turn, request: UpdateActivityOptionsRequest, which: Se
 
 def _selection(request: _Request) -> Selection:
     """Which activities are meant; checks the request as far as all four have it in common."""
-    validate.namespace(request.namespace)
     if not request.execution.workflow_id:
         raise invalid_argument("WorkflowId is not set on request.")
     kind = request.WhichOneof("activity")

@@ -123,7 +123,6 @@ def _target(request: Any) -> tuple[WorkflowExecution, Locate]:
         _check_identity(request)
         execution = WorkflowExecution(workflow_id=token.workflow_id, run_id=token.run_id)
         return execution, lambda turn: tasks.check_activity(turn.state, token.scheduled_event_id, token.attempt)
-    validate.namespace(request.namespace)
     if not request.activity_id:
         raise invalid_argument("ActivityId is not set on request.")
     if request.run_id:

@@ -33,7 +33,6 @@ async def request_cancel_workflow_execution(
 ) -> RequestCancelWorkflowExecutionResponse:
     """Ask a run to cancel itself. A second request, and one to a closed run, change nothing and are no error."""
     del call
-    validate.namespace(request.namespace)
     validate.execution(request.workflow_execution, present=request.HasField("workflow_execution"))
     check_links(request.links, runtime.limits)
 
@@ -54,7 +53,6 @@ async def terminate_workflow_execution(
 ) -> TerminateWorkflowExecutionResponse:
     """End a run at once."""
     del call
-    validate.namespace(request.namespace)
     validate.execution(request.workflow_execution, present=request.HasField("workflow_execution"))
     check_links(request.links, runtime.limits)
 

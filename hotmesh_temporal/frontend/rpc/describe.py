@@ -31,9 +31,10 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from ...engine.activity_options import options_of, priority_of
+from ...engine.context import Namespace
 from ...engine.model import Activity, Child, ExecutionState, WorkflowTask
 from ...engine.protos import duration, timestamp
-from ...runtime.search_values import search_attributes_of
+from ...runtime.search_values import shown_attributes
 from ...runtime.service import Runtime
 from ...runtime.visibility import parent_of, root_of
 from .. import validate
@@ -51,13 +52,12 @@ async def describe_workflow_execution(
 ) -> DescribeWorkflowExecutionResponse:
     """A run as it is now, with what it waits for."""
     del call
-    validate.namespace(request.namespace)
     validate.execution(request.execution, present=request.HasField("execution"))
     loaded = await find(runtime, request.namespace, request.execution)
-    state = loaded.state
+    state, namespace = loaded.state, await runtime.namespaces.view(request.namespace)
     response = DescribeWorkflowExecutionResponse(
         execution_config=_config(state, loaded.origin),
-        workflow_execution_info=_info(state, loaded.origin),
+        workflow_execution_info=_info(state, loaded.origin, namespace),
         workflow_extended_info=_extended(state, loaded.origin),
         pending_activities=[_activity(each) for each in state.activities.values()],
         pending_children=[_child(each) for each in state.children.values()],
@@ -81,7 +81,7 @@ def _config(state: ExecutionState, origin: HistoryEvent) -> WorkflowExecutionCon
     return config
 
 
-def _info(state: ExecutionState, origin: HistoryEvent) -> WorkflowExecutionInfo:
+def _info(state: ExecutionState, origin: HistoryEvent, namespace: Namespace) -> WorkflowExecutionInfo:
     attributes = origin.workflow_execution_started_event_attributes
     info = WorkflowExecutionInfo(
         execution=WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id),
@@ -91,7 +91,7 @@ def _info(state: ExecutionState, origin: HistoryEvent) -> WorkflowExecutionInfo:
         history_length=state.next_event_id - 1,
         execution_time=timestamp(state.execution_at),
         memo=Memo.FromString(state.memo),
-        search_attributes=search_attributes_of(state),
+        search_attributes=shown_attributes(state, namespace),
         auto_reset_points=ResetPoints.FromString(state.reset_points),
         task_queue=state.task_queue,
         state_transition_count=state.transitions,

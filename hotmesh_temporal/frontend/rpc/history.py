@@ -39,7 +39,6 @@ async def get_workflow_execution_history(
     runtime: Runtime, request: GetWorkflowExecutionHistoryRequest, call: Call
 ) -> GetWorkflowExecutionHistoryResponse:
     """One page of a history; with ``wait_new_event`` the call waits for what comes after it."""
-    validate.namespace(request.namespace)
     validate.execution(request.execution, present=request.HasField("execution"))
     loaded, token = await _begin(runtime, request)
     if request.wait_new_event and _has_nothing_new(request, token, loaded):
@@ -59,14 +58,14 @@ async def _begin(runtime: Runtime, request: GetWorkflowExecutionHistoryRequest) 
             state.namespace, state.workflow_id, state.run_id, 1, state.next_event_id, state.running
         )
     token = tokens.decode_page(request.next_page_token, reverse=False)
-    _check_token(token, request.namespace, execution.workflow_id, execution.run_id)
+    _check_token(token, execution.workflow_id, execution.run_id)
     execution.run_id = token.run_id
     return await find(runtime, request.namespace, execution), token
 
 
-def _check_token(token: HistoryPageToken, namespace: str, workflow_id: str, run_id: str) -> None:
-    """A page token is only good for the run that it was made for."""
-    if (token.namespace, token.workflow_id) != (namespace, workflow_id) or run_id not in ("", token.run_id):
+def _check_token(token: HistoryPageToken, workflow_id: str, run_id: str) -> None:
+    """A page token is only good for the run that it was made for (which no other namespace has)."""
+    if token.workflow_id != workflow_id or run_id not in ("", token.run_id):
         raise invalid_argument("Invalid NextPageToken.")
 
 
@@ -149,12 +148,11 @@ async def get_workflow_execution_history_reverse(
 ) -> GetWorkflowExecutionHistoryReverseResponse:
     """One page of a history, the newest events first."""
     del call
-    validate.namespace(request.namespace)
     validate.execution(request.execution, present=request.HasField("execution"))
     execution, before = request.execution, 0
     if request.next_page_token:
         token = tokens.decode_page(request.next_page_token, reverse=True)
-        _check_token(token, request.namespace, execution.workflow_id, execution.run_id)
+        _check_token(token, execution.workflow_id, execution.run_id)
         execution.run_id, before = token.run_id, token.before
     loaded = await find(runtime, request.namespace, execution)
     state = loaded.state

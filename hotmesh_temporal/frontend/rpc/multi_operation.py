@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, NoReturn
 
 from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage as Stage
@@ -37,12 +37,11 @@ async def execute_multi_operation(
     runtime: Runtime, request: ExecuteMultiOperationRequest, call: Call
 ) -> ExecuteMultiOperationResponse:
     """Start the workflow together with its first update, or send the update to the run that is there."""
-    validate.namespace(request.namespace)
     kinds = [each.WhichOneof("operation") for each in request.operations]
     if kinds != ["start_workflow", "update_workflow"]:
         raise invalid_argument("Operations have to be exactly [Start, Update].")
     first, second = request.operations[0].start_workflow, request.operations[1].update_workflow
-    _check(runtime, request.namespace, first, second)
+    await _check(runtime, request.namespace, first, second)
     current = await runtime.executions.load_current(first.namespace, first.workflow_id)
     if current is not None:
         known = current.state.updates.get(second.request.meta.update_id)
@@ -56,7 +55,7 @@ async def execute_multi_operation(
     return await _start_or_join(runtime, first, second, call)
 
 
-def _check(
+async def _check(
     runtime: Runtime,
     namespace: str,
     first: StartWorkflowExecutionRequest,
@@ -64,8 +63,8 @@ def _check(
 ) -> None:
     """Both are checked, and the caller is told of both."""
     wrong = [
-        _problem(lambda: _check_first(runtime, namespace, first)),
-        _problem(lambda: _check_second(namespace, second, first.workflow_id)),
+        await _problem(_check_first(runtime, namespace, first)),
+        await _problem(_check_second(namespace, second, first.workflow_id)),
     ]
     if any(wrong):
         _fail(start=wrong[0], update=wrong[1])
@@ -73,9 +72,9 @@ def _check(
         second.request.meta.update_id = runtime.clock.new_id()
 
 
-def _problem(check: Callable[[], None]) -> RpcError | None:
+async def _problem(check: Awaitable[None]) -> RpcError | None:
     try:
-        check()
+        await check
     except RpcError as error:
         return error
     return None
@@ -86,11 +85,12 @@ def _check_namespace(given: str, namespace: str) -> None:
         raise invalid_argument("Operation namespace did not match request's namespace.")
 
 
-def _check_first(runtime: Runtime, namespace: str, first: StartWorkflowExecutionRequest) -> None:
+async def _check_first(runtime: Runtime, namespace: str, first: StartWorkflowExecutionRequest) -> None:
     _check_namespace(first.namespace, namespace)
     if not first.namespace:
         raise namespace_not_found("")  # an update may leave it out, a start may not
-    start.check(first, runtime.limits)
+    start.check(first)
+    await start.check_attributes(runtime, first)
     validate.blob(first.input, runtime.limits.blob_size)
     validate.memo(first.memo, runtime.limits.memo_size)
     check_links(first.links, runtime.limits)
@@ -98,7 +98,7 @@ def _check_first(runtime: Runtime, namespace: str, first: StartWorkflowExecution
     _check_start(first)
 
 
-def _check_second(namespace: str, second: UpdateWorkflowExecutionRequest, workflow_id: str) -> None:
+async def _check_second(namespace: str, second: UpdateWorkflowExecutionRequest, workflow_id: str) -> None:
     _check_namespace(second.namespace, namespace)
     second.namespace = namespace
     update.check(second)

@@ -56,7 +56,6 @@ class Poll(Protocol[_T, _R]):
 
 async def next_task(runtime: Runtime, request: PollRequest, call: Call, poll: Poll[_T, _R]) -> _R | None:
     """The next task of the queue that is not stale, as the worker gets it; None if none came in time."""
-    validate.namespace(request.namespace)
     validate.identity(request.identity)
     activities = isinstance(request, PollActivityTaskQueueRequest)
     validate.partition(request.task_queue, present=request.HasField("task_queue"), activities=activities)

@@ -39,7 +39,6 @@ _ANSWERS = (QueryResultType.QUERY_RESULT_TYPE_ANSWERED, QueryResultType.QUERY_RE
 
 async def query_workflow(runtime: Runtime, request: QueryWorkflowRequest, call: Call) -> QueryWorkflowResponse:
     """Ask a workflow, after it has processed everything that came before the question."""
-    validate.namespace(request.namespace)
     validate.execution(request.execution, present=request.HasField("execution"))
     if not request.HasField("query"):
         raise invalid_argument("WorkflowQuery is not set on request.")

@@ -23,7 +23,6 @@ async def reset_workflow_execution(
 ) -> ResetWorkflowExecutionResponse:
     """Begin a new run with the history of another one up to a workflow task; the current run gives way to it."""
     del call
-    validate.namespace(request.namespace)
     validate.execution(request.workflow_execution, present=request.HasField("workflow_execution"))
     if not request.request_id:
         raise invalid_argument("RequestId is not set on request.")

@@ -36,7 +36,6 @@ async def signal_workflow_execution(
 ) -> SignalWorkflowExecutionResponse:
     """Add a signal to an open run."""
     del call
-    validate.namespace(request.namespace)
     validate.execution(request.workflow_execution, present=request.HasField("workflow_execution"))
     if not request.signal_name:
         raise invalid_argument("SignalName is not set on request.")
@@ -85,7 +84,8 @@ async def signal_with_start_workflow_execution(
 ) -> SignalWithStartWorkflowExecutionResponse:
     """Signal the open run, or start one that has the signal from its beginning."""
     del call
-    start.check(request, runtime.limits)
+    start.check(request)
+    await start.check_attributes(runtime, request)
     policy = request.workflow_id_conflict_policy
     if policy == WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_FAIL:
         raise invalid_argument(

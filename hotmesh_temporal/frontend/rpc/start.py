@@ -30,16 +30,13 @@ from temporalio.api.workflowservice.v1 import (
 
 from ...contracts.commit import Mark
 from ...contracts.errors import CurrentRunConflict, DuplicateMark, RevisionConflict
-from ...engine import cron, model
-from ...engine.limits import Limits
+from ...engine import cron, model, search_attributes
 from ...engine.machines import workflow, workflow_task
 from ...engine.model import ExecutionState, decode_state
 from ...engine.nulls import attributes_without_nulls, memo_without_nulls
 from ...engine.opening import Opening, begin, expiration, open_run
 from ...engine.protos import nanos
 from ...engine.retry import with_defaults
-from ...engine.search_attributes import problem as attributes_problem
-from ...engine.search_attributes import typed
 from ...engine.turn import Turn
 from ...errors import already_started, invalid_argument
 from ...runtime.keys import RunKey
@@ -69,7 +66,8 @@ async def start_workflow_execution(
 ) -> StartWorkflowExecutionResponse:
     """Start a workflow, by the policies for an id that is in use already."""
     del call
-    check(request, runtime.limits)
+    check(request)
+    await check_attributes(runtime, request)
     validate.blob(request.input, runtime.limits.blob_size)
     validate.memo(request.memo, runtime.limits.memo_size)
     check_links(request.links, runtime.limits)
@@ -138,9 +136,8 @@ async def _attach(runtime: Runtime, request: StartWorkflowExecutionRequest, exis
     )
 
 
-def check(request: StartRequest, limits: Limits) -> None:
+def check(request: StartRequest) -> None:
     """Everything that can be wrong with a request that starts a workflow."""
-    validate.namespace(request.namespace)
     validate.workflow_id(request.workflow_id)
     if isinstance(request, SignalWithStartWorkflowExecutionRequest):
         if not request.signal_name:
@@ -158,9 +155,21 @@ def check(request: StartRequest, limits: Limits) -> None:
     if request.HasField("retry_policy"):
         validate.retry_policy(request.retry_policy)
     validate.priority(request.priority)
-    wrong = attributes_problem(request.search_attributes, request.namespace, limits)
-    if wrong:
-        raise invalid_argument(wrong)
+
+
+async def check_attributes(runtime: Runtime, request: StartRequest) -> None:
+    """The search attributes are those of the namespace, valid, and not too large; from here on with their types."""
+    given, limits = request.search_attributes, runtime.limits
+    if not given.indexed_fields:
+        return
+    namespace = await runtime.namespaces.view(request.namespace)
+    if search_attributes.problem(given, namespace, limits):
+        # It may just have been added by another process.
+        namespace = await runtime.namespaces.view(request.namespace, now=True)
+        wrong = search_attributes.problem(given, namespace, limits)
+        if wrong:
+            raise invalid_argument(wrong)
+    search_attributes.declare(given, namespace)
 
 
 def _check_times(request: StartRequest) -> None:
@@ -237,7 +246,7 @@ def _attributes(
         identity=request.identity,
         cron_schedule=request.cron_schedule,
         memo=memo_without_nulls(request.memo),
-        search_attributes=attributes_without_nulls(typed(request.search_attributes)),
+        search_attributes=attributes_without_nulls(request.search_attributes),
         workflow_execution_expiration_time=expiration(now + wait, whole),
     )
     _set_timeouts(attributes, request, whole, run, min(task, run) if run else task)

@@ -84,7 +84,6 @@ async def answer(
 
 def check(request: UpdateWorkflowExecutionRequest) -> None:
     """The request is well formed."""
-    validate.namespace(request.namespace)
     validate.execution(request.workflow_execution, present=request.HasField("workflow_execution"))
     asked = request.request
     if not asked.HasField("meta"):
@@ -185,7 +184,6 @@ async def poll_workflow_execution_update(
     runtime: Runtime, request: PollWorkflowExecutionUpdateRequest, call: Call
 ) -> PollWorkflowExecutionUpdateResponse:
     """Wait for an update that was asked before."""
-    validate.namespace(request.namespace)
     if not request.HasField("update_ref"):
         raise invalid_argument("UpdateRef is not set on request.")
     ref = request.update_ref

@@ -16,7 +16,6 @@ from temporalio.api.workflowservice.v1 import (
 from ...contracts.errors import InvalidArgument
 from ...errors import invalid_argument
 from ...runtime.service import Runtime
-from .. import validate
 
 if TYPE_CHECKING:
     from ..list_filter import ListFilter
@@ -37,7 +36,6 @@ async def list_workflow_executions(
 ) -> ListWorkflowExecutionsResponse:
     """One page of the executions that match, the newest first."""
     del call
-    validate.namespace(request.namespace)
     query = _parse(request.query)
     if query.group_by:
         raise invalid_argument("invalid query: operation is not supported: 'GROUP BY' clause")
@@ -59,7 +57,6 @@ async def count_workflow_executions(
 ) -> CountWorkflowExecutionsResponse:
     """How many executions match, in all or per status."""
     del call
-    validate.namespace(request.namespace)
     query = _parse(request.query)
     counts = await runtime.search.count(request.namespace, query.condition, group_by=query.group_by or None)
     response = CountWorkflowExecutionsResponse(count=sum(counts.values()))

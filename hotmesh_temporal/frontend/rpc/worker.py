@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 async def shutdown_worker(runtime: Runtime, request: ShutdownWorkerRequest, call: Call) -> ShutdownWorkerResponse:
     """The worker will not poll its sticky queue any more: tasks for it go to the normal queue at once."""
     del call
-    validate.namespace(request.namespace)
     if request.sticky_task_queue:
         runtime.matching.forget(QueueKey(request.namespace, False, request.sticky_task_queue))
     return ShutdownWorkerResponse()
@@ -42,7 +41,6 @@ async def record_worker_heartbeat(
 ) -> RecordWorkerHeartbeatResponse:
     """A worker's report about itself. Nothing reads it yet."""
     del runtime, call
-    validate.namespace(request.namespace)
     return RecordWorkerHeartbeatResponse()
 
 
@@ -51,7 +49,6 @@ async def reset_sticky_task_queue(
 ) -> ResetStickyTaskQueueResponse:
     """The worker dropped the run from its cache: its next task goes to the normal queue."""
     del call
-    validate.namespace(request.namespace)
     validate.execution(request.execution, present=request.HasField("execution"))
 
     def decide(turn: Turn) -> None:
@@ -69,7 +66,6 @@ async def describe_task_queue(
 ) -> DescribeTaskQueueResponse:
     """Who polls the queue (as far as this process knows), and how much waits in it."""
     del call
-    validate.namespace(request.namespace)
     activity = request.task_queue_type == TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
     validate.partition(request.task_queue, present=request.HasField("task_queue"), activities=activity)
     queue = QueueKey(request.namespace, activity, request.task_queue.name)

@@ -85,6 +85,7 @@ async def respond_workflow_task_completed(
     _check_worker(request)
     commands.check_sequence(request.commands)
     messages.check(request.messages)
+    await _know_namespaces(runtime, request.commands)
 
     def decide(turn: Turn) -> Answered:
         _check(turn, token)
@@ -117,6 +118,15 @@ def _check_worker(request: RespondWorkflowTaskCompletedRequest) -> None:
         raise invalid_argument(
             "versioning behavior cannot be specified without deployment options being set with versioned mode"
         )
+
+
+async def _know_namespaces(runtime: Runtime, given: Sequence[Command]) -> None:
+    """Look up the namespaces that commands name, because a decision cannot wait."""
+    for command in given:
+        attributes = command.WhichOneof("attributes")
+        name = getattr(getattr(command, attributes), "namespace", "") if attributes else ""
+        if name:
+            await runtime.namespaces.find(name)
 
 
 def _check(turn: Turn, token: WorkflowTaskToken) -> None:

@@ -1,0 +1,267 @@
+"""The namespaces of a database: their records, kept in memory for a short while.
+
+A record is a job of the store under a revision, so that two processes cannot change it unseen by each other, and a
+document of the search index (in the space of no namespace), so that all can be listed. Whoever changes one lets the
+other processes know; if that gets lost they find out when what they have is older than `FRESH_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from ..contracts.commit import Commit, RunWrite
+from ..contracts.errors import RevisionConflict
+from ..contracts.search import Compare, Condition, Operator, Order, SearchDocument, SearchPage, SearchService
+from ..contracts.store import StoreService
+from ..engine.attribute_values import BOOL, DATETIME, DOUBLE, INT, KEYWORD, KEYWORD_LIST, KIND_NAMES, TEXT
+from ..engine.context import SECOND, CustomAttribute, Namespace
+from ..errors import Code, RpcError, namespace_not_found
+from .keys import namespace_id, namespace_job, namespace_of_job
+
+FRESH_SECONDS = 10.0
+"""How long a record is used without looking whether it has changed."""
+
+COLUMNS = {TEXT: 3, KEYWORD: 10, INT: 3, DOUBLE: 3, BOOL: 3, DATETIME: 3, KEYWORD_LIST: 3}
+"""How many search attributes of each type a namespace may have, as on a Temporal server with an SQL database."""
+
+DEFAULT, SYSTEM = "default", "temporal-system"
+
+# temporal.api.enums.v1.NamespaceState and ReplicationState
+REGISTERED, DEPRECATED, DELETED = 1, 2, 3
+NORMAL = 1
+
+_NO_NAMESPACE = ""
+_SYSTEM_ID = "32049b68-7872-4094-8e63-d0dd59896a83"
+_DAY = 86_400 * SECOND
+
+
+class NamespaceRecord(msgspec.Struct, omit_defaults=True):
+    """A namespace as it is stored. ``attributes`` are custom search attributes by column: ``{"Int01": "Amount"}``."""
+
+    name: str
+    id: str
+    state: int = REGISTERED
+    description: str = ""
+    owner: str = ""
+    data: dict[str, str] = {}
+    retention: int = _DAY
+    replication_state: int = 0
+    attributes: dict[str, str] = {}
+
+
+_BUILT_IN = (
+    NamespaceRecord(DEFAULT, namespace_id(DEFAULT)),
+    NamespaceRecord(
+        SYSTEM,
+        _SYSTEM_ID,
+        description="Temporal internal system namespace",
+        owner="temporal-core@temporal.io",
+        retention=7 * _DAY,
+    ),
+)
+"""The namespaces that are there from the start."""
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(NamespaceRecord)
+
+
+def columns_of(kind: int) -> list[str]:
+    """The columns for search attributes of a type: ``Int01``, …"""
+    return [f"{KIND_NAMES[kind]}{number:02}" for number in range(1, COLUMNS[kind] + 1)]
+
+
+_KIND_OF_COLUMN = {column: kind for kind in COLUMNS for column in columns_of(kind)}
+
+
+@dataclass(slots=True)
+class _Known:
+    """A record at its revision, and what decisions see of it. ``until``: monotonic time up to which it is fresh."""
+
+    record: NamespaceRecord
+    revision: int
+    view: Namespace
+    until: float
+
+
+class Namespaces:
+    """The registry of namespaces."""
+
+    def __init__(self, store: StoreService, search: SearchService) -> None:
+        self._store = store
+        self._search = search
+        self._known: dict[str, _Known] = {}
+        self.changed: Callable[[str], None] = lambda job_id: None
+        """Told the job id of a record that was changed here."""
+
+    async def start(self) -> None:
+        """Make those that are there from the start."""
+        for record in _BUILT_IN:
+            if await self._load(record.name) is None:
+                await self.create(record)
+
+    # -- reading ----------------------------------------------------------------------------------------------
+
+    def known(self, name: str) -> Namespace | None:
+        """The namespace as this process last saw it, or None. Once `find` has found it, it stays known."""
+        known = self._known.get(name)
+        return known.view if known is not None else None
+
+    def fresh(self, name: str) -> NamespaceRecord | None:
+        """The record, if it is known well enough to be used without looking."""
+        known = self._known.get(name)
+        return known.record if known is not None and time.monotonic() < known.until else None
+
+    async def find(self, name: str, *, now: bool = False) -> NamespaceRecord | None:
+        """The record, not older than `FRESH_SECONDS` or as it is right now; None if there is none."""
+        record = None if now else self.fresh(name)
+        if record is not None:
+            return record
+        known = await self._load(name)
+        return known.record if known is not None else None
+
+    async def view(self, name: str, *, now: bool = False) -> Namespace:
+        """What decisions see of it, as `find` would give its record. NOT_FOUND if there is none."""
+        if not now and self.fresh(name) is not None:
+            return self._known[name].view
+        known = await self._load(name)
+        if known is None:
+            raise namespace_not_found(name)
+        return known.view
+
+    async def by_id(self, given: str) -> NamespaceRecord | None:
+        """The record with this id."""
+        page = await self._search.query(_NO_NAMESPACE, Compare("Id", Operator.EQ, given), page_size=1)
+        return _record_of(page.documents[0]) if page.documents else None
+
+    async def page(self, size: int, token: bytes, *, with_deleted: bool) -> tuple[list[NamespaceRecord], bytes]:
+        """Records in the order of their ids, and the token of the next page."""
+        condition: Condition = Compare("Id", Operator.IS_NOT_NULL)
+        if not with_deleted:
+            condition = Compare("State", Operator.NE, DELETED)
+        order = (Order("Id", descending=False),)
+        page: SearchPage = await self._search.query(
+            _NO_NAMESPACE, condition, order=order, page_size=size, page_token=token
+        )
+        return [_record_of(each) for each in page.documents], page.next_page_token
+
+    async def _load(self, name: str) -> _Known | None:
+        known = self._known.get(name)
+        found = await self._store.load_run(namespace_job(name), known.revision if known is not None else 0)
+        if found is None:
+            return None
+        record = _decoder.decode(found.state) if found.state else None
+        if record is None:
+            assert known is not None  # the store leaves out only what the caller has
+            return self._keep(known.record, known.revision)
+        return self._keep(record, found.revision)
+
+    def _keep(self, record: NamespaceRecord, revision: int) -> _Known:
+        known = self._known.get(record.name)
+        if known is not None and known.revision > revision:
+            return known
+        until = time.monotonic() + FRESH_SECONDS
+        if known is not None and known.revision == revision:
+            known.until = until
+            return known
+        known = self._known[record.name] = _Known(record, revision, _view(record), until)
+        return known
+
+    def hinted(self, topic: str) -> None:
+        """Another process has changed something: if it is a record that is known here, look at it again."""
+        name = namespace_of_job(topic)
+        if name is not None and name in self._known:
+            self._known[name].until = 0.0
+
+    # -- changing ---------------------------------------------------------------------------------------------
+
+    async def create(self, record: NamespaceRecord) -> bool:
+        """Add a namespace. False if there is one of that name already."""
+        try:
+            await self._write(record, 0)
+        except RevisionConflict:
+            return False
+        return True
+
+    async def update(self, name: str, change: Callable[[NamespaceRecord], None]) -> NamespaceRecord:
+        """Change a record, as one step. ``change`` may be called several times, each time with a copy of its own.
+
+        Raises what it raises, and NOT_FOUND if there is no such namespace.
+        """
+        while True:
+            known = await self._load(name)
+            if known is None:
+                raise namespace_not_found(name)
+            data = _encoder.encode(known.record)
+            record = _decoder.decode(data)
+            change(record)
+            if _encoder.encode(record) == data:
+                return record
+            try:
+                await self._write(record, known.revision)
+            except RevisionConflict:
+                continue
+            return record
+
+    async def _write(self, record: NamespaceRecord, revision: int) -> None:
+        job_id, data = namespace_job(record.name), _encoder.encode(record)
+        origin = data if revision == 0 else None
+        write = RunWrite(job_id=job_id, expected_revision=revision, status=1, state=data, origin=origin)
+        fields = {"Id": record.id, "State": record.state}
+        document = SearchDocument(job_id, _NO_NAMESPACE, fields, data)
+        await self._store.commit(Commit(runs=(write,), search=(document,)))
+        self._keep(record, revision + 1)
+        self.changed(job_id)
+
+    # -- custom search attributes -----------------------------------------------------------------------------
+
+    async def add_attributes(self, name: str, kinds: dict[str, int]) -> None:
+        """Give a namespace search attributes (name to type); those that it has are left as they are.
+
+        Raises INVALID_ARGUMENT if there is no column left for one of them.
+        """
+
+        def change(record: NamespaceRecord) -> None:
+            for attribute, kind in kinds.items():
+                if attribute and attribute not in record.attributes.values():
+                    record.attributes[_free_column(record, kind)] = attribute
+
+        await self.update(name, change)
+
+    async def remove_attributes(self, name: str, names: list[str]) -> None:
+        """Take search attributes away; those that are not there are left out."""
+
+        def change(record: NamespaceRecord) -> None:
+            kept = {column: each for column, each in record.attributes.items() if each not in names}
+            record.attributes = kept
+
+        await self.update(name, change)
+
+
+def _free_column(record: NamespaceRecord, kind: int) -> str:
+    for column in columns_of(kind) if kind in COLUMNS else ():
+        if column not in record.attributes:
+            return column
+    kind_name = KIND_NAMES.get(kind, "Unspecified")
+    raise RpcError(
+        Code.INVALID_ARGUMENT,
+        "Unable to create search attributes: cannot have more than "
+        f"{COLUMNS.get(kind, 0)} search attribute of type {kind_name}.",
+    )
+
+
+def custom_attributes(record: NamespaceRecord) -> dict[str, int]:
+    """The custom search attributes of a namespace, with their types."""
+    return {name: _KIND_OF_COLUMN[column] for column, name in record.attributes.items()}
+
+
+def _view(record: NamespaceRecord) -> Namespace:
+    attributes = {name: CustomAttribute(_KIND_OF_COLUMN[column], column) for column, name in record.attributes.items()}
+    return Namespace(record.name, record.id, record.retention, attributes)
+
+
+def _record_of(document: SearchDocument) -> NamespaceRecord:
+    return _decoder.decode(document.data)
