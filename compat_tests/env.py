@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from google.protobuf.duration_pb2 import Duration
 from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History, HistoryEvent
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
+    ListWorkflowExecutionsRequest,
+    RegisterNamespaceRequest,
     StartWorkflowExecutionRequest,
     StartWorkflowExecutionResponse,
 )
 from temporalio.client import Client, WorkflowHandle, WorkflowHistory
-from temporalio.service import WorkflowService
+from temporalio.service import RPCError, RPCStatusCode, WorkflowService
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from compat_tests.normalize import Normalizer
@@ -44,6 +48,8 @@ class Env:
         self._names: dict[str, str] = {}
         self._unique = uuid.uuid4().hex[:12]
         self.queue = self.unique("queue")
+        self.namespace = NAMESPACE
+        """Where raw requests go; `move_to_namespace` changes it, and the client."""
 
     @property
     def rpc(self) -> WorkflowService:
@@ -137,7 +143,7 @@ class Env:
         token = b""
         while True:
             response = await self.rpc.get_workflow_execution_history(
-                GetWorkflowExecutionHistoryRequest(namespace=NAMESPACE, execution=execution, next_page_token=token)
+                GetWorkflowExecutionHistoryRequest(namespace=self.namespace, execution=execution, next_page_token=token)
             )
             history.events.extend(response.history.events)
             token = response.next_page_token
@@ -176,6 +182,47 @@ class Env:
 
         await self.until(idle, "no workflow task in flight")
 
+    # Namespaces.
+
+    async def new_namespace(self, name: str = "namespace", attributes: Mapping[str, int] | None = None) -> str:
+        """A namespace with these custom search attributes (name to type), ready to be used."""
+        namespace = self.unique(name)
+        register = RegisterNamespaceRequest(
+            namespace=namespace, workflow_execution_retention_period=Duration(seconds=86_400), description="compat"
+        )
+        await self.rpc.register_namespace(register)
+        await self.until(lambda: self._is_known(namespace), f"namespace {namespace}")
+        if attributes:
+            await self.add_attributes(namespace, attributes)
+        return namespace
+
+    async def add_attributes(self, namespace: str, attributes: Mapping[str, int]) -> None:
+        """Add custom search attributes and wait until they can be used."""
+        request = AddSearchAttributesRequest(namespace=namespace, search_attributes=attributes)  # pyright: ignore[reportArgumentType]  (enum values are ints)
+        await self.client.operator_service.add_search_attributes(request)
+        query = " AND ".join(f"`{name}` IS NULL" for name in attributes)
+        await self.until(lambda: self._is_known(namespace, query), f"search attributes of {namespace}")
+
+    async def move_to_namespace(self, namespace: str) -> None:
+        """From here on the scenario's client and raw requests are in this namespace."""
+        self.client = await self.client_of(namespace)
+        self.namespace = namespace
+
+    async def client_of(self, namespace: str) -> Client:
+        """The scenario's client, in another namespace."""
+        config = self.client.config()
+        config["namespace"] = namespace
+        return Client(**config)
+
+    async def _is_known(self, namespace: str, query: str = "") -> bool:
+        try:
+            await self.rpc.list_workflow_executions(ListWorkflowExecutionsRequest(namespace=namespace, query=query))
+        except RPCError as error:
+            if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
+                return False
+            raise
+        return True
+
     # Raw starts.
 
     async def start_raw(self, workflow_id: str, **fields: Any) -> StartWorkflowExecutionResponse:
@@ -185,7 +232,7 @@ class Env:
     def start_request(self, workflow_id: str, **fields: Any) -> StartWorkflowExecutionRequest:
         """The request of `start_raw`."""
         defaults: dict[str, Any] = {
-            "namespace": NAMESPACE,
+            "namespace": self.namespace,
             "workflow_id": workflow_id,
             "workflow_type": WorkflowType(name="Raw"),
             "task_queue": TaskQueue(name=self.queue),

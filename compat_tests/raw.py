@@ -29,7 +29,7 @@ from temporalio.api.workflowservice.v1 import (
     RespondWorkflowTaskFailedRequest,
 )
 
-from compat_tests.env import NAMESPACE, Env, seconds
+from compat_tests.env import Env, seconds
 from compat_tests.targets import IDENTITY
 
 POLL_TIMEOUT = seconds(30)
@@ -39,7 +39,7 @@ class RawWorker:
     """Polls and answers by hand on the scenario's queue (or on another)."""
 
     def __init__(self, env: Env, queue: str | None = None) -> None:
-        self._rpc = env.rpc
+        self._rpc, self._namespace = env.rpc, env.namespace
         self._queue = queue or env.queue
 
     @property
@@ -50,7 +50,7 @@ class RawWorker:
     async def poll(self, *, queue: TaskQueue | None = None, timeout: float = 30) -> PollWorkflowTaskQueueResponse:
         """The next workflow task; an empty response if none came before the server gives up."""
         request = PollWorkflowTaskQueueRequest(
-            namespace=NAMESPACE, task_queue=queue or TaskQueue(name=self._queue), identity=IDENTITY
+            namespace=self._namespace, task_queue=queue or TaskQueue(name=self._queue), identity=IDENTITY
         )
         return await self._rpc.poll_workflow_task_queue(request, timeout=seconds(timeout))
 
@@ -59,7 +59,7 @@ class RawWorker:
     ) -> RespondWorkflowTaskCompletedResponse:
         """Answer a workflow task with commands."""
         request = RespondWorkflowTaskCompletedRequest(
-            namespace=NAMESPACE, task_token=task.task_token, commands=commands, identity=IDENTITY, **fields
+            namespace=self._namespace, task_token=task.task_token, commands=commands, identity=IDENTITY, **fields
         )
         return await self._rpc.respond_workflow_task_completed(request)
 
@@ -72,7 +72,7 @@ class RawWorker:
         """Report that a workflow task failed."""
         value = WorkflowTaskFailedCause.Value(f"WORKFLOW_TASK_FAILED_CAUSE_{cause}")
         request = RespondWorkflowTaskFailedRequest(
-            namespace=NAMESPACE,
+            namespace=self._namespace,
             task_token=task.task_token,
             cause=value,
             failure=Failure(message=message),
@@ -89,21 +89,21 @@ class RawWorker:
     async def poll_activity(self, timeout: float = 30) -> PollActivityTaskQueueResponse:
         """The next activity task."""
         request = PollActivityTaskQueueRequest(
-            namespace=NAMESPACE, task_queue=TaskQueue(name=self._queue), identity=IDENTITY
+            namespace=self._namespace, task_queue=TaskQueue(name=self._queue), identity=IDENTITY
         )
         return await self._rpc.poll_activity_task_queue(request, timeout=seconds(timeout))
 
     async def complete_activity(self, task: PollActivityTaskQueueResponse, result: str = '"done"') -> None:
         """Complete an activity task with a JSON text."""
         request = RespondActivityTaskCompletedRequest(
-            namespace=NAMESPACE, task_token=task.task_token, result=payloads(result), identity=IDENTITY
+            namespace=self._namespace, task_token=task.task_token, result=payloads(result), identity=IDENTITY
         )
         await self._rpc.respond_activity_task_completed(request)
 
     async def fail_activity(self, task: PollActivityTaskQueueResponse, failure: Failure) -> None:
         """Fail an activity task."""
         request = RespondActivityTaskFailedRequest(
-            namespace=NAMESPACE, task_token=task.task_token, failure=failure, identity=IDENTITY
+            namespace=self._namespace, task_token=task.task_token, failure=failure, identity=IDENTITY
         )
         await self._rpc.respond_activity_task_failed(request)
 

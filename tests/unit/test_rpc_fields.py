@@ -77,6 +77,8 @@ def with_field(rows: Rows, name: str) -> Message:
     field = rows.message.DESCRIPTOR.fields_by_name[name]
     if isinstance(getattr(message, name), bytes | str | int | float):
         setattr(message, name, some(field))
+    elif field.message_type is not None and field.message_type.GetOptions().map_entry:
+        set_entry(getattr(message, name), field.message_type.fields_by_name["value"])
     elif field.message_type is not None and hasattr(getattr(message, name), "add"):
         getattr(message, name).add()
     elif field.message_type is not None:
@@ -84,6 +86,14 @@ def with_field(rows: Rows, name: str) -> Message:
     else:
         getattr(message, name).append(some(field))
     return message
+
+
+def set_entry(entries: Any, value: Any) -> None:
+    """Put one entry into a map."""
+    if value.message_type is not None:
+        entries["x"].SetInParent()
+    else:
+        entries["x"] = some(value)
 
 
 def some(field: Any) -> object:

@@ -14,7 +14,10 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from ...contracts.errors import InvalidArgument
-from ...errors import invalid_argument
+from ...engine.attribute_values import KIND_NAMES
+from ...engine.context import Namespace
+from ...engine.search_attributes import kind_of
+from ...errors import RpcError, invalid_argument
 from ...runtime.service import Runtime
 
 if TYPE_CHECKING:
@@ -24,11 +27,19 @@ if TYPE_CHECKING:
 _DEFAULT_PAGE, _LARGEST_PAGE = 1000, 1000
 
 
-def _parse(text: str) -> ListFilter:
+async def _parse(runtime: Runtime, text: str, namespace: str) -> ListFilter:
     # The SQL parser takes a tenth of a second to import, which a program that lists nothing need not wait for.
     from ..list_filter import parse
 
-    return parse(text)
+    view = await runtime.namespaces.view(namespace)
+    try:
+        return parse(text, view)
+    except RpcError:
+        # A search attribute may just have been added by another process.
+        now = await runtime.namespaces.view(namespace, now=True)
+        if now is view:
+            raise
+        return parse(text, now)
 
 
 async def list_workflow_executions(
@@ -36,7 +47,7 @@ async def list_workflow_executions(
 ) -> ListWorkflowExecutionsResponse:
     """One page of the executions that match, the newest first."""
     del call
-    query = _parse(request.query)
+    query = await _parse(runtime, request.query, request.namespace)
     if query.group_by:
         raise invalid_argument("invalid query: operation is not supported: 'GROUP BY' clause")
     size = min(request.page_size, _LARGEST_PAGE) if request.page_size > 0 else _DEFAULT_PAGE
@@ -46,10 +57,22 @@ async def list_workflow_executions(
         )
     except InvalidArgument as error:
         raise invalid_argument(f"invalid next page token: {error}") from error
+    namespace = await runtime.namespaces.view(request.namespace)
     return ListWorkflowExecutionsResponse(
-        executions=[WorkflowExecutionInfo.FromString(each.data) for each in page.documents],
+        executions=[_entry(each.data, namespace) for each in page.documents],
         next_page_token=page.next_page_token,
     )
+
+
+def _entry(data: bytes, namespace: Namespace) -> WorkflowExecutionInfo:
+    """A list entry, without search attributes that the namespace does not have any more."""
+    info = WorkflowExecutionInfo.FromString(data)
+    fields = info.search_attributes.indexed_fields
+    for name, payload in list(fields.items()):
+        kind = kind_of(name, namespace)
+        if kind is None or payload.metadata.get("type") != KIND_NAMES[kind].encode():
+            del fields[name]
+    return info
 
 
 async def count_workflow_executions(
@@ -57,7 +80,7 @@ async def count_workflow_executions(
 ) -> CountWorkflowExecutionsResponse:
     """How many executions match, in all or per status."""
     del call
-    query = _parse(request.query)
+    query = await _parse(runtime, request.query, request.namespace)
     counts = await runtime.search.count(request.namespace, query.condition, group_by=query.group_by or None)
     response = CountWorkflowExecutionsResponse(count=sum(counts.values()))
     if query.group_by:
