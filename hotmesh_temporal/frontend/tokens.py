@@ -8,7 +8,6 @@ import msgspec
 
 from ..errors import RpcError, invalid_argument
 from ..runtime.keys import RunKey
-from . import validate
 
 
 class WorkflowTaskToken(msgspec.Struct, tag="w", array_like=True, forbid_unknown_fields=True):
