@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from temporalio import activity, workflow
 from temporalio.client import Client
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.worker import Worker
 
 COMMAND = str(Path(sys.executable).with_name("hotmesh-temporal"))
@@ -82,6 +83,43 @@ async def test_an_unchanged_application_runs_against_the_port(server: Server) ->
 
 async def test_the_temporal_cli_finds_it_healthy(server: Server) -> None:
     assert await asyncio.to_thread(temporal, server, "operator", "cluster", "health") == "SERVING\n"
+
+
+@workflow.defn
+class Booking:
+    @workflow.run
+    async def run(self) -> str:
+        customer = SearchAttributeKey.for_keyword("Customer").value_set("Grace")
+        workflow.upsert_search_attributes([customer])  # pyright: ignore[reportUnknownMemberType]  (a generic of the SDK)
+        return str(workflow.info().typed_search_attributes.get(SearchAttributeKey.for_int("Amount")))
+
+
+async def test_namespaces_and_search_attributes_by_the_temporal_cli(server: Server) -> None:
+    async def run(*arguments: str) -> str:
+        return await asyncio.to_thread(temporal, server, *arguments)
+
+    shop = ("--namespace", "shop")
+    await run("operator", "namespace", "create", *shop, "--description", "orders", "--retention", "48h")
+    assert "orders" in await run("operator", "namespace", "describe", *shop)
+    await run("operator", "namespace", "update", *shop, "--description", "all orders")
+    assert "all orders" in await run("operator", "namespace", "describe", *shop)
+    listed = await run("operator", "namespace", "list")
+    assert "shop" in listed
+    assert "default" in listed
+    new = ("operator", "search-attribute", "create", *shop)
+    await run(*new, "--name", "Customer", "--type", "Keyword", "--name", "Amount", "--type", "Int")
+    assert "Customer" in await run("operator", "search-attribute", "list", *shop)
+
+    client, queue = await Client.connect(server.address, namespace="shop"), f"queue-{uuid.uuid4()}"
+    async with Worker(client, task_queue=queue, workflows=[Booking]):
+        given = TypedSearchAttributes([SearchAttributePair(SearchAttributeKey.for_int("Amount"), 7)])
+        result = await client.execute_workflow(Booking.run, id=queue, task_queue=queue, search_attributes=given)
+    assert result == "7"
+    assert queue in await run("workflow", "list", *shop, "--query", "Customer = 'Grace' AND Amount > 5")
+    assert queue not in await run("workflow", "list")
+
+    await run("operator", "search-attribute", "remove", *shop, "--name", "Amount", "--yes")
+    assert "Amount" not in await run("operator", "search-attribute", "list", *shop)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
