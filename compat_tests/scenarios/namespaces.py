@@ -452,12 +452,13 @@ async def scenario_namespace_own_commands(env: Env) -> None:
     parent, child = env.id("parent"), env.id("child")
     await env.start_raw(parent)
     raw = RawWorker(env)
-    await raw.run_task(_child(env.namespace, child))
+    queue = env.unique("child queue")
+    start = _child(env.namespace, child)
+    start.start_child_workflow_execution_command_attributes.task_queue.name = queue
+    await raw.run_task(start)
     await env.wait_event(parent, "CHILD_WORKFLOW_EXECUTION_STARTED")
-    first, second = await raw.poll(), await raw.poll()
-    tasks = {each.workflow_execution.workflow_id: each for each in (first, second)}
-    await raw.complete(tasks[child])
-    await raw.complete(tasks[parent], _signal(env.namespace, child), _cancel(env.namespace, child))
+    await RawWorker(env, queue).run_task()
+    await raw.run_task(_signal(env.namespace, child), _cancel(env.namespace, child))
     await env.wait_event(parent, "EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED")
     await env.wait_event(parent, "EXTERNAL_WORKFLOW_EXECUTION_SIGNALED")
     await env.wait_event(child, "WORKFLOW_EXECUTION_CANCEL_REQUESTED")

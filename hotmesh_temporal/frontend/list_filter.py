@@ -61,6 +61,9 @@ _LIST_OPERATORS = {Operator.EQ, Operator.NE, Operator.IN, Operator.NOT_IN, Opera
 _TEXT_OPERATORS = {Operator.EQ, Operator.NE, Operator.IS_NULL, Operator.IS_NOT_NULL}
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`([^`]*)`")
 
+_PREFIX = re.compile(r"(\"[^\"]+\"|\w+)\s+(NOT\s+)?STARTS_WITH\s+('(?:[^']|'')*'|\"[^\"]*\")", re.IGNORECASE)
+"""``x STARTS_WITH 'y'``, which the parser knows as a function only."""
+
 _LITERALS: dict[type, tuple[str, set[int]]] = {
     str: ("string", {TEXT, KEYWORD, KEYWORD_LIST, DATETIME}),
     bool: ("bool", {BOOL}),
@@ -91,6 +94,7 @@ class ListFilter:
 def parse(query: str, namespace: Namespace) -> ListFilter:
     """The filter of a query text. INVALID_ARGUMENT for what is not understood or not there."""
     text = _QUOTED.sub(lambda found: f'"{found[1]}"' if found[1] is not None else found[0], query.strip())
+    text = _PREFIX.sub(lambda found: f"{found[2] or ''}STARTS_WITH({found[1]}, {found[3]})", text)
     if not text:
         return ListFilter(_WITHOUT_DIVISION)
     prefix = "SELECT 1 FROM t " if text.upper().startswith(("GROUP BY", "ORDER BY")) else "SELECT 1 FROM t WHERE "

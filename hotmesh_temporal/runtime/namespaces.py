@@ -15,7 +15,7 @@ import msgspec
 
 from ..contracts.commit import Commit, RunWrite
 from ..contracts.errors import RevisionConflict
-from ..contracts.search import Compare, Condition, Operator, Order, SearchDocument, SearchPage, SearchService
+from ..contracts.search import All, Compare, Condition, Operator, Order, SearchDocument, SearchPage, SearchService
 from ..contracts.store import StoreService
 from ..engine.attribute_values import BOOL, DATETIME, DOUBLE, INT, KEYWORD, KEYWORD_LIST, KIND_NAMES, TEXT
 from ..engine.context import SECOND, CustomAttribute, Namespace
@@ -138,15 +138,14 @@ class Namespaces:
         return _record_of(page.documents[0]) if page.documents else None
 
     async def page(self, size: int, token: bytes, *, with_deleted: bool) -> tuple[list[NamespaceRecord], bytes]:
-        """Records in the order of their ids, and the token of the next page."""
-        condition: Condition = Compare("Id", Operator.IS_NOT_NULL)
+        """Records in the order of their ids, and the token of the next page: the last id. Any bytes are a token."""
+        condition: Condition = Compare("Id", Operator.GT, token.decode(errors="replace"))
         if not with_deleted:
-            condition = Compare("State", Operator.NE, DELETED)
+            condition = All((condition, Compare("State", Operator.NE, DELETED)))
         order = (Order("Id", descending=False),)
-        page: SearchPage = await self._search.query(
-            _NO_NAMESPACE, condition, order=order, page_size=size, page_token=token
-        )
-        return [_record_of(each) for each in page.documents], page.next_page_token
+        page: SearchPage = await self._search.query(_NO_NAMESPACE, condition, order=order, page_size=size)
+        records = [_record_of(each) for each in page.documents]
+        return records, records[-1].id.encode() if page.next_page_token else b""
 
     async def _load(self, name: str) -> _Known | None:
         known = self._known.get(name)

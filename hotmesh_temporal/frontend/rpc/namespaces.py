@@ -22,7 +22,6 @@ from temporalio.api.workflowservice.v1 import (
     UpdateNamespaceResponse,
 )
 
-from ...contracts.errors import InvalidArgument
 from ...engine.context import SECOND
 from ...engine.protos import duration, nanos
 from ...errors import Code, RpcError, invalid_argument, namespace_exists, namespace_not_found, unavailable
@@ -48,8 +47,6 @@ async def register_namespace(
     """Make a namespace. It can be used at once."""
     del call
     _check_name(request.namespace)
-    if len(request.namespace.encode()) > validate.ID_LENGTH:
-        raise invalid_argument("Namespace length exceeds limit.")
     _check_retention(request.workflow_execution_retention_period)
     if request.is_global_namespace:
         raise invalid_argument("Cannot register global namespace when not enabled")
@@ -96,10 +93,7 @@ async def list_namespaces(runtime: Runtime, request: ListNamespacesRequest, call
         )
     size = request.page_size or _DEFAULT_PAGE
     with_deleted = request.namespace_filter.include_deleted
-    try:
-        records, following = await runtime.namespaces.page(size, request.next_page_token, with_deleted=with_deleted)
-    except InvalidArgument as error:
-        raise invalid_argument(f"invalid next page token: {error}") from error
+    records, following = await runtime.namespaces.page(size, request.next_page_token, with_deleted=with_deleted)
     described = [
         DescribeNamespaceResponse(
             namespace_info=_info(runtime, each), config=_config(each), replication_config=_replication(each)
@@ -151,6 +145,7 @@ async def deprecate_namespace(
 def _check_name(name: str) -> None:
     if not name:
         raise invalid_argument("Namespace not set on request.")
+    validate.length("Namespace", name)
 
 
 def _check_retention(given: Duration) -> None:
