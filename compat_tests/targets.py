@@ -8,7 +8,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from temporalio.client import Client
 
@@ -150,7 +150,8 @@ def _dynamic_config() -> dict[str, str]:
 
 
 def _small_frontend(backend: Backend) -> Frontend:
-    return Frontend(backend, limits=Limits(**{name: value for name, (_, value) in _SMALL_LIMITS.items()}))
+    values: dict[str, Any] = {name: value for name, (_, value) in _SMALL_LIMITS.items()}
+    return Frontend(backend, limits=Limits(**values))
 
 
 async def _close(client: Client) -> None:

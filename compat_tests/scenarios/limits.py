@@ -76,8 +76,9 @@ async def scenario_limit_blobs_of_requests(env: Env) -> None:
         "signal_name": "s",
         "workflow_id": workflow_id,
     }
-    for name, given in {"signal_input": LARGE, "input": LARGE}.items():
-        request = service.SignalWithStartWorkflowExecutionRequest(**fields, **{name: given})
+    for name in ("signal_input", "input"):
+        given: dict[str, Any] = {**fields, name: LARGE}
+        request = service.SignalWithStartWorkflowExecutionRequest(**given)
         await env.outcome(f"signal with start: {name}", env.rpc.signal_with_start_workflow_execution(request))
     await env.history(workflow_id)
 
