@@ -8,13 +8,13 @@ import msgspec
 from google.protobuf.message import Message
 from temporalio.api.activity.v1 import ActivityOptions
 from temporalio.api.command.v1 import ScheduleActivityTaskCommandAttributes
-from temporalio.api.common.v1 import ActivityType, Priority, RetryPolicy
+from temporalio.api.common.v1 import ActivityType, RetryPolicy
 from temporalio.api.taskqueue.v1 import TaskQueue
 
 from ..errors import TaskFailed, invalid_argument
 from .commands import activities
-from .machines.activity import packed_priority
 from .model import Activity
+from .priority import packed_priority, unpacked
 from .protos import duration, nanos
 from .retry import problem
 
@@ -37,7 +37,7 @@ def options_of(activity: Activity) -> ActivityOptions:
         start_to_close_timeout=duration(activity.start_to_close),
         heartbeat_timeout=duration(activity.heartbeat),
         retry_policy=retry_policy_of(activity),
-        priority=priority_of(activity),
+        priority=unpacked(activity.priority),
     )
 
 
@@ -49,11 +49,6 @@ def retry_policy_of(activity: Activity) -> RetryPolicy:
         maximum_interval=duration(activity.retry_maximum) if activity.retry_maximum else None,
         maximum_attempts=activity.retry_attempts,
     )
-
-
-def priority_of(activity: Activity) -> Priority | None:
-    """The priority as it is now; None if none was given."""
-    return Priority.FromString(activity.priority) if activity.priority is not None else None
 
 
 def set_options(activity: Activity, options: ActivityOptions, *, keeps_priority: bool = False) -> None:

@@ -237,6 +237,7 @@ class ExecutionState(msgspec.Struct, omit_defaults=True):
     """The run that the last reset of this one has made."""
     gave_way: bool = False
     """A reset has ended this run: its children go on, and its parent waits for the run that follows."""
+    priority: bytes | None = None
 
     @property
     def running(self) -> bool:

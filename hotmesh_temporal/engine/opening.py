@@ -146,7 +146,8 @@ def _replace(attributes: WorkflowExecutionStartedEventAttributes, how: Continuat
 
 
 def _carry_over(attributes: WorkflowExecutionStartedEventAttributes, turn: Turn, how: Continuation) -> None:
-    """The reset points of the runs so far; and if the worker continues the run, memo and search attributes.
+    """The reset points of the runs so far; and if the worker continues the run, its memo, search attributes and
+    priority.
 
     They are as they are now unless others are given. A run that is retried or that cron repeats begins as this one did.
     """
@@ -158,6 +159,8 @@ def _carry_over(attributes: WorkflowExecutionStartedEventAttributes, turn: Turn,
             attributes.ClearField(name)  # type: ignore[arg-type]  # the names above are fields
             if data:
                 getattr(attributes, name).ParseFromString(data)
+        if state.priority is not None:
+            attributes.priority.ParseFromString(state.priority)
     points = ResetPoints.FromString(state.reset_points)
     expires = timestamp(turn.ctx.now + turn.ctx.namespace(state.namespace).retention)
     for point in points.points:

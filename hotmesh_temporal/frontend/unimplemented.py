@@ -4,11 +4,8 @@ from __future__ import annotations
 
 _GROUPS: dict[str, tuple[str, ...]] = {
     "namespaces cannot be deleted yet, deprecate it instead": ("DeleteNamespace",),
-    "delete, pause and change of executions are not there yet": (
+    "deletion of executions is not there yet": (
         "DeleteWorkflowExecution",
-        "UpdateWorkflowExecutionOptions",
-        "PauseWorkflowExecution",
-        "UnpauseWorkflowExecution",
     ),
     "this way of listing is not there yet, use ListWorkflowExecutions": (
         "ListOpenWorkflowExecutions",

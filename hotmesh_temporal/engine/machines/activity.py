@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
-from temporalio.api.common.v1 import Payload, Payloads, Priority, WorkerVersionStamp
+from temporalio.api.common.v1 import Payload, Payloads, WorkerVersionStamp
 from temporalio.api.enums.v1 import EventType, RetryState, TimeoutType
 from temporalio.api.failure.v1 import Failure, TimeoutFailureInfo
 from temporalio.api.history.v1 import (
@@ -32,6 +32,7 @@ from ...errors import invalid_argument
 from ..effects import TaskDispatch
 from ..failures import too_large
 from ..model import Activity, ExecutionState
+from ..priority import packed_priority
 from ..protos import moment, nanos, timestamp
 from ..retry import Backoff, is_retryable, next_attempt
 
@@ -285,11 +286,6 @@ def _scheduled(state: ExecutionState, event: HistoryEvent) -> None:
         non_retryable=list(policy.non_retryable_error_types),
         priority=packed_priority(attributes.priority) if attributes.HasField("priority") else None,
     )
-
-
-def packed_priority(priority: Priority) -> bytes:
-    """A priority as the state keeps it."""
-    return priority.SerializeToString(deterministic=True)
 
 
 def _started(state: ExecutionState, event: HistoryEvent) -> None:

@@ -17,14 +17,17 @@ from temporalio.api.enums.v1 import EventType, ParentClosePolicy, WorkflowTaskFa
 from temporalio.api.history.v1 import (
     HistoryEvent,
     WorkflowExecutionCancelRequestedEventAttributes,
+    WorkflowExecutionOptionsUpdatedEventAttributes,
     WorkflowExecutionSignaledEventAttributes,
     WorkflowExecutionTerminatedEventAttributes,
 )
+from temporalio.api.workflow.v1 import WorkflowExecutionOptions
 
 from .. import model
 from ..effects import Work, WorkOrder
 from ..model import ExecutionState
 from ..nulls import merge
+from ..priority import packed_priority
 from ..protos import moment, nanos
 from ..search_attributes import merged
 from . import workflow_task
@@ -115,6 +118,20 @@ def close(turn: Turn, attributes: Message, links: Sequence[Link] = ()) -> None:
         turn.order(WorkOrder(Work.TELL_PARENT, event.event_id))
 
 
+def update_options(turn: Turn, options: WorkflowExecutionOptions, identity: str) -> None:
+    """The options have changed to these; no worker is woken for it. Versioning is never overridden here."""
+    attributes = WorkflowExecutionOptionsUpdatedEventAttributes(
+        identity=identity,
+        priority=options.priority if options.HasField("priority") else None,
+        unset_versioning_override=True,
+    )
+
+    def adjust(event: HistoryEvent) -> None:
+        event.worker_may_ignore = True
+
+    turn.record(attributes, adjust=adjust)
+
+
 def make_room(turn: Turn, new_run_id: str) -> None:
     """End the run because another one starts under its workflow id."""
     text = f"terminated by new runID: {new_run_id}".encode()
@@ -141,6 +158,7 @@ def _started(state: ExecutionState, event: HistoryEvent) -> None:
     state.parent_workflow_id, state.parent_run_id = parent.workflow_id, parent.run_id
     state.parent_initiated_id = attributes.parent_initiated_event_id
     state.root_workflow_id, state.root_run_id = root.workflow_id, root.run_id
+    state.priority = packed_priority(attributes.priority) if attributes.HasField("priority") else None
     state.memo = attributes.memo.SerializeToString()
     state.search_attributes = attributes.search_attributes.SerializeToString()
 
@@ -181,6 +199,13 @@ def _properties_modified(state: ExecutionState, event: HistoryEvent) -> None:
     state.memo = current.SerializeToString(deterministic=True)
 
 
+def _options_updated(state: ExecutionState, event: HistoryEvent) -> None:
+    """As on the server, an event without a priority leaves the one that was there."""
+    attributes = event.workflow_execution_options_updated_event_attributes
+    if attributes.HasField("priority"):
+        state.priority = packed_priority(attributes.priority)
+
+
 def _nothing(state: ExecutionState, event: HistoryEvent) -> None:
     """An event that only the worker reads."""
     del state, event
@@ -199,5 +224,5 @@ FOLDS = {
     EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES: _attributes_upserted,
     EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED: _properties_modified,
     EventType.EVENT_TYPE_MARKER_RECORDED: _nothing,
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED: _nothing,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED: _options_updated,
 }

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from temporalio.api.activity.v1 import ActivityOptions
+from temporalio.api.workflow.v1 import WorkflowExecutionOptions
 from temporalio.api.workflowservice.v1 import (
     PauseActivityRequest,
+    PauseWorkflowExecutionRequest,
     ResetActivityRequest,
     UnpauseActivityRequest,
+    UnpauseWorkflowExecutionRequest,
     UpdateActivityOptionsRequest,
+    UpdateWorkflowExecutionOptionsRequest,
 )
 
 from .rows import Rows
@@ -15,7 +19,31 @@ from .rows import Rows
 _WHICH = frozenset({"namespace", "execution", "id", "type"})
 _IDENTITY = {"identity": "a Temporal server drops it too"}
 
+_OFF = "executions cannot be paused, as on a Temporal server unless it is configured to"
+
 ROWS = (
+    Rows(
+        UpdateWorkflowExecutionOptionsRequest,
+        honoured={"namespace", "workflow_execution", "workflow_execution_options", "update_mask", "identity"},
+    ),
+    Rows(
+        WorkflowExecutionOptions,
+        honoured={"priority"},
+        refused={
+            "versioning_override": "worker versioning is not there yet",
+            "time_skipping_config": "time skipping is not there yet",
+        },
+    ),
+    Rows(
+        PauseWorkflowExecutionRequest,
+        honoured={"namespace"},
+        no_effect=dict.fromkeys(("workflow_id", "run_id", "identity", "reason", "request_id"), _OFF),
+    ),
+    Rows(
+        UnpauseWorkflowExecutionRequest,
+        honoured={"namespace", "workflow_id", "run_id"},
+        no_effect=dict.fromkeys(("identity", "reason", "request_id"), _OFF),
+    ),
     Rows(PauseActivityRequest, honoured=_WHICH | {"identity", "reason", "request_id"}),
     Rows(
         UnpauseActivityRequest,

@@ -30,12 +30,13 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from ...engine import tasks
-from ...engine.activity_options import priority_of, retry_policy_of
+from ...engine.activity_options import retry_policy_of
 from ...engine.failures import exceeds, too_large
 from ...engine.limits import Limits
 from ...engine.machines import activity, workflow_task
 from ...engine.machines.activity import Answerer
 from ...engine.model import Activity
+from ...engine.priority import inherited
 from ...engine.protos import timestamp
 from ...engine.turn import Turn
 from ...errors import invalid_argument, not_found
@@ -104,7 +105,7 @@ async def activity_response(runtime: Runtime, loaded: Loaded, pending: Activity)
         start_to_close_timeout=scheduled.start_to_close_timeout,
         heartbeat_timeout=scheduled.heartbeat_timeout,
         retry_policy=retry_policy_of(pending),
-        priority=priority_of(pending),
+        priority=inherited(state.priority, pending.priority),
     )
     response.retry_policy.non_retryable_error_types.extend(pending.non_retryable)
     if pending.heartbeat_details:

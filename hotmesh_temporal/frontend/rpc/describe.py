@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import (
     ActivityType,
     Memo,
+    Priority,
     WorkerVersionStamp,
     WorkflowExecution,
     WorkflowType,
@@ -30,9 +31,10 @@ from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionResponse,
 )
 
-from ...engine.activity_options import options_of, priority_of
+from ...engine.activity_options import options_of
 from ...engine.context import Namespace
 from ...engine.model import Activity, Child, ExecutionState, WorkflowTask
+from ...engine.priority import unpacked
 from ...engine.protos import duration, timestamp
 from ...runtime.search_values import shown_attributes
 from ...runtime.service import Runtime
@@ -105,8 +107,8 @@ def _info(state: ExecutionState, origin: HistoryEvent, namespace: Namespace) -> 
     )
     if state.worker_version:
         info.most_recent_worker_version_stamp.CopyFrom(WorkerVersionStamp.FromString(state.worker_version))
-    if attributes.HasField("priority"):
-        info.priority.CopyFrom(attributes.priority)
+    if state.priority is not None:
+        info.priority.CopyFrom(Priority.FromString(state.priority))
     if not state.running:
         info.close_time.CopyFrom(timestamp(state.closed_at))
         info.execution_duration.CopyFrom(duration(state.closed_at - state.execution_at))
@@ -164,7 +166,7 @@ def _activity(activity: Activity) -> PendingActivityInfo:
         attempt=activity.attempt,
         maximum_attempts=activity.retry_attempts,
         last_worker_identity=activity.last_worker_identity,
-        priority=priority_of(activity),
+        priority=unpacked(activity.priority),
         activity_options=options_of(activity),
     )
     info.activity_options.task_queue.normal_name = activity.queue
