@@ -39,7 +39,7 @@ from ...engine.model import Activity
 from ...engine.priority import inherited
 from ...engine.protos import timestamp
 from ...engine.turn import Turn
-from ...errors import invalid_argument, not_found
+from ...errors import activity_not_found, invalid_argument, not_found
 from ...runtime.keys import TaskMessage
 from ...runtime.loaded import Loaded
 from ...runtime.service import Runtime
@@ -135,6 +135,9 @@ def _target(request: Any) -> tuple[WorkflowExecution, Locate]:
     def locate(turn: Turn) -> Activity:
         pending = tasks.find_activity(turn.state, request.activity_id)
         if not pending.started:
+            # Only a completion may come before any worker has taken the activity.
+            if not isinstance(request, RespondActivityTaskCompletedByIdRequest):
+                raise activity_not_found()
             activity.start(turn, pending, "", request.identity)
         return pending
 
