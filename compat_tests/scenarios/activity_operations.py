@@ -315,13 +315,13 @@ async def scenario_activity_pause_listed(env: Env) -> None:
 async def scenario_activity_pause_stops_timeouts(env: Env) -> None:
     """No timeout counts while it is paused; one that has passed meanwhile counts at once when it is unpaused."""
     nobody = TaskQueue(name=env.unique("nobody"))
-    second = Duration(seconds=1)
+    second = Duration(seconds=4)
     waiting = await Subject.of(env, workflow="waiting", schedule_to_start_timeout=second, task_queue=nobody)
     await waiting.pause(id="1")
     working = await Subject.of(env, workflow="working", start_to_close_timeout=second, retry_policy=ONCE)
     await working.worker.poll_activity()
     await working.pause(id="1")
-    await asyncio.sleep(2.5)
+    await asyncio.sleep(5)
     for each in (waiting, working):
         await each.record("paused")
         await each.unpause(id="1")
