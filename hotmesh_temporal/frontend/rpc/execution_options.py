@@ -36,7 +36,6 @@ async def update_workflow_execution_options(
 ) -> UpdateWorkflowExecutionOptionsResponse:
     """Change the options that the mask names. What changes nothing leaves no event."""
     del call
-    validate.namespace(request.namespace)
     execution, options = request.workflow_execution, request.workflow_execution_options
     if not execution.workflow_id:
         raise invalid_argument("WorkflowId is not set on request.")
@@ -104,7 +103,6 @@ async def pause_workflow_execution(
 ) -> PauseWorkflowExecutionResponse:
     """Switched off, as it is on a Temporal server unless its configuration says otherwise."""
     del runtime, call
-    validate.namespace(request.namespace)
     raise unimplemented(f"workflow pause is not enabled for namespace: {request.namespace}")
 
 
@@ -113,7 +111,6 @@ async def unpause_workflow_execution(
 ) -> UnpauseWorkflowExecutionResponse:
     """No run is ever paused here: says so, or what else is wrong with the request."""
     del call
-    validate.namespace(request.namespace)
     for title, text in (("reason", request.reason), ("request id", request.request_id), ("identity", request.identity)):
         if len(text.encode()) > validate.ID_LENGTH:
             raise invalid_argument(f"{title} is too long.")
