@@ -20,6 +20,12 @@ from hotmesh_temporal.frontend.server import Frontend
 from tests.support.temporal_server import TemporalServer
 
 IDENTITY = "compat"
+_MANY_NAMESPACES = {
+    "frontend.rps.namespaceReplicationInducingAPIs": "10000",
+    "frontend.namespaceRPS.namespaceReplicationInducingAPIs": "10000",
+}
+"""Scenarios make more namespaces in a second than the server lets anybody make by default."""
+
 TARGETS = ("temporal", "sqlite", "postgres")
 
 
@@ -106,7 +112,7 @@ class TemporalTarget(Target):
     """The real server."""
 
     async def _launch(self) -> Connection:
-        self._server = TemporalServer(dynamic_config=_dynamic_config() if self.small else None)
+        self._server = TemporalServer(dynamic_config=_MANY_NAMESPACES | (_dynamic_config() if self.small else {}))
         await self._server.start()
         return Connection("temporal", self._server.address)
 
