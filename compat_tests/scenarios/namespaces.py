@@ -285,6 +285,11 @@ async def scenario_namespace_same_ids(env: Env) -> None:
         handle = await clients[1].start_workflow(Hello.run, "two", id=workflow_id, task_queue=env.queue)
         async with env.worker(Hello, activities=[greet], client=clients[1]):
             await env.outcome("result in the second", handle.result())
+
+    async def both_listed() -> bool:
+        return all([(await client.count_workflows("ExecutionStatus = 'Completed'")).count == 1 for client in clients])
+
+    await env.until(both_listed, "both to be listed as completed")
     for client, name in zip(clients, ("first", "second"), strict=True):
         listed = [each async for each in client.list_workflows(f"WorkflowId = '{workflow_id}'")]
         env.record(f"listed in the {name}", [[each.status, each.namespace] for each in listed])
