@@ -59,12 +59,19 @@ async def _look(env: Env, label: str, workflow_id: str) -> None:
     described = await env.rpc.describe_workflow_execution(
         service.DescribeWorkflowExecutionRequest(namespace=env.namespace, execution=execution)
     )
+    names = set(described.workflow_execution_info.search_attributes.indexed_fields)
+    query = f"WorkflowId = '{workflow_id}'"
+
+    async def is_listed() -> bool:
+        return all(set(each.search_attributes.indexed_fields) == names for each in await _list(env, query))
+
+    await env.until(is_listed, "the list to show the search attributes")
     env.record(
         label,
         {
             "started": [started.HasField("search_attributes"), shown(started.search_attributes)],
             "described": shown(described.workflow_execution_info.search_attributes),
-            "listed": [shown(each.search_attributes) for each in await _list(env, f"WorkflowId = '{workflow_id}'")],
+            "listed": [shown(each.search_attributes) for each in await _list(env, query)],
         },
     )
 
