@@ -1,4 +1,4 @@
-"""Priorities: kept, and passed on from a workflow to its activities."""
+"""Priorities: kept, and passed on. What a child or an activity does not say itself is as its workflow has it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ def unpacked(data: bytes | None) -> Priority | None:
     return Priority.FromString(data) if data is not None else None
 
 
-def inherited(of_workflow: bytes | None, of_activity: bytes | None) -> Priority | None:
-    """What the worker of an activity is told: what the activity does not say is the workflow's."""
-    base, own = unpacked(of_workflow), unpacked(of_activity)
-    if base is None or own is None:
-        return own if base is None else base
+def inherited(own: Priority | None, above: Priority | None) -> Priority | None:
+    """The priority of what a workflow starts, each part that it leaves out from that of the workflow, ``above``.
+
+    None if neither has one.
+    """
+    if own is None or above is None:
+        return above if own is None else own
     return Priority(
-        priority_key=own.priority_key or base.priority_key,
-        fairness_key=own.fairness_key or base.fairness_key,
-        fairness_weight=own.fairness_weight or base.fairness_weight,
+        priority_key=own.priority_key or above.priority_key,
+        fairness_key=own.fairness_key or above.fairness_key,
+        fairness_weight=own.fairness_weight or above.fairness_weight,
     )

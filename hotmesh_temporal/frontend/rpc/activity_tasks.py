@@ -36,7 +36,7 @@ from ...engine.limits import Limits
 from ...engine.machines import activity, workflow_task
 from ...engine.machines.activity import Answerer
 from ...engine.model import Activity
-from ...engine.priority import inherited
+from ...engine.priority import inherited, unpacked
 from ...engine.protos import timestamp
 from ...engine.turn import Turn
 from ...errors import activity_not_found, invalid_argument, not_found
@@ -105,7 +105,7 @@ async def activity_response(runtime: Runtime, loaded: Loaded, pending: Activity)
         start_to_close_timeout=scheduled.start_to_close_timeout,
         heartbeat_timeout=scheduled.heartbeat_timeout,
         retry_policy=retry_policy_of(pending),
-        priority=inherited(state.priority, pending.priority),
+        priority=inherited(unpacked(pending.priority), unpacked(state.priority)),
     )
     response.retry_policy.non_retryable_error_types.extend(pending.non_retryable)
     if pending.heartbeat_details:
