@@ -321,3 +321,12 @@ async def scenario_poll_of_empty_queue(env: Env) -> None:
     worker = RawWorker(env, env.unique("nothing"))
     env.record("workflow task", await worker.poll(timeout=3))
     env.record("activity task", await worker.poll_activity(timeout=3))
+
+
+async def scenario_task_sticky_worker_is_gone(env: Env) -> None:
+    """A sticky queue that nobody ever polled: the task is given to the normal queue without waiting."""
+    workflow_id, worker = await _started(env)
+    await worker.run_task(sticky_attributes=sticky(env.unique("sticky"), timeout=20))
+    await _signal(env, workflow_id)
+    env.record("task", await worker.run_task(complete_workflow()))
+    await env.history(workflow_id)

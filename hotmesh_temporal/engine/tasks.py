@@ -36,9 +36,19 @@ class Answered:
 
 
 def take_workflow_task(
-    turn: Turn, event_id: int, attempt: int, request_id: str, identity: str, version: WorkerVersionStamp
+    turn: Turn,
+    event_id: int,
+    attempt: int,
+    request_id: str,
+    identity: str,
+    version: WorkerVersionStamp,
+    *,
+    from_sticky: bool = True,
 ) -> WorkflowTask | None:
-    """Hand the offered task to a worker; None if the offer is stale. It may be part of the decision that offers it."""
+    """Hand the offered task to a worker; None if the offer is stale. It may be part of the decision that offers it.
+
+    ``from_sticky``: the worker asked its sticky queue.
+    """
     turn.size_before = turn.state.history_size
     task = turn.state.task
     if (
@@ -48,11 +58,13 @@ def take_workflow_task(
         or (task.scheduled_event_id, task.attempt) != (event_id, attempt)
     ):
         return None
-    return _hand_over(turn, request_id, identity, version)
+    return _hand_over(turn, request_id, identity, version, from_sticky=from_sticky)
 
 
-def _hand_over(turn: Turn, request_id: str, identity: str, version: WorkerVersionStamp) -> WorkflowTask:
-    task = workflow_task.start(turn, request_id, identity, version)
+def _hand_over(
+    turn: Turn, request_id: str, identity: str, version: WorkerVersionStamp, *, from_sticky: bool = True
+) -> WorkflowTask:
+    task = workflow_task.start(turn, request_id, identity, version, from_sticky=from_sticky)
     update.send(turn, task)
     return task
 
@@ -91,6 +103,7 @@ def answer_workflow_task(turn: Turn, request: RespondWorkflowTaskCompletedReques
     completed_id = workflow_task.complete(turn, request)
     _note_reset_point(turn, request, completed_id, version)
     scope = CommandScope(turn, completed_id, request.identity, messages={each.id: each for each in request.messages})
+    messages.deliver_rejections(scope, request.commands)
     for command in request.commands:
         commands.apply(scope, command)
     messages.deliver_rest(scope)

@@ -57,13 +57,14 @@ class Hints:
 
     def say(self, topic: str) -> None:
         """Tell the other processes soon, if there are any."""
-        if self._closed or not self._has_peers():
+        if self._closed or not self.has_peers():
             return
         self._pending.add(topic)
         if self._sender is None or self._sender.done():
             self._sender = asyncio.get_running_loop().create_task(self._send())
 
-    def _has_peers(self) -> bool:
+    def has_peers(self) -> bool:
+        """Other processes have been heard of lately."""
         if not self._peers:
             return False
         oldest = time.monotonic() - _FORGET_SECONDS

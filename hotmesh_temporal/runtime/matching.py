@@ -267,12 +267,16 @@ class Matching:
         self.hints.say(_GONE + stream)
 
     def is_gone(self, key: QueueKey) -> bool:
-        """No worker polls this sticky queue any more, as far as this process knows."""
+        """No worker polls this sticky queue any more, as far as this process knows: none of its own has in the last
+        seconds, or none ever and no other process is there.
+        """
         stream = self.stream_of(key)
         if stream in self._gone:
             return True
         queue = self._queues.get(stream)
-        return queue is not None and queue.polled_at > 0 and not self.polled_lately(key)
+        if queue is None or not queue.polled_at:
+            return not self.hints.has_peers()
+        return not self.polled_lately(key)
 
     def _note_gone(self, stream: str) -> None:
         self._gone[stream] = None

@@ -70,6 +70,14 @@ def deliver_named(scope: CommandScope, command: Command) -> None:
     deliver(scope.turn, message)
 
 
+def deliver_rejections(scope: CommandScope, given: Iterable[Command]) -> None:
+    """Those that no command gives a place. They come first: a command may close the run, and the caller is told yet."""
+    named = {each.protocol_message_command_attributes.message_id for each in given}
+    for message_id, message in list(scope.messages.items()):
+        if message_id not in named and _kind(message) == Rejection.DESCRIPTOR.full_name:
+            deliver(scope.turn, scope.messages.pop(message_id))
+
+
 def deliver_rest(scope: CommandScope) -> None:
     """Messages that no command gave a place; nothing follows the end of a run."""
     rest, scope.messages = scope.messages, {}

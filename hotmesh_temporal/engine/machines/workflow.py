@@ -104,6 +104,7 @@ def give_way(turn: Turn, reason: str) -> None:
 
 def close(turn: Turn, attributes: Message, links: Sequence[Link] = ()) -> None:
     """Write the closing event; whatever is pending is dropped with the run. Children and the parent get to know."""
+    workflow_task.drop_untaken_speculative(turn)
     event = turn.record(attributes, adjust=lambda event: event.links.extend(links))
     turn.visibility_changed = True
     turn.dispatches.clear()

@@ -122,6 +122,13 @@ def write_speculative(turn: Turn, identity: str = "") -> None:
         _record_at(turn, started.workflow_task_started_event_attributes, task.started_at)
 
 
+def drop_untaken_speculative(turn: Turn) -> None:
+    """The run closes before a worker took the speculative task: it leaves no trace."""
+    task = turn.state.task
+    if task is not None and task.speculative and not task.started_at:
+        turn.state.task = None
+
+
 def _record_at(turn: Turn, attributes: Message, at: int) -> int:
     return turn.record(attributes, adjust=lambda new: new.event_time.CopyFrom(timestamp(at))).event_id
 
@@ -161,14 +168,18 @@ def _scheduled_attributes(
     )
 
 
-def start(turn: Turn, request_id: str, identity: str, worker_version: WorkerVersionStamp) -> WorkflowTask:
-    """A worker takes the pending task."""
+def start(
+    turn: Turn, request_id: str, identity: str, worker_version: WorkerVersionStamp, *, from_sticky: bool = True
+) -> WorkflowTask:
+    """A worker takes the pending task. ``from_sticky`` False: from the normal queue, whichever it was meant for."""
     state, now = turn.state, turn.ctx.now
     task = state.task
     assert task is not None
     assert task.started_at == 0
     if task.attempt > 1 and task.scheduled_event_id != state.next_event_id:
         task = _make_normal(turn, task)
+    if task.speculative and not from_sticky:
+        task.queue, task.sticky = state.task_queue, False
     size, reasons = turn.size_before, _reasons(turn)
     if not task.unwritten:
         turn.record(

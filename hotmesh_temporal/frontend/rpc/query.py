@@ -95,8 +95,8 @@ async def _ask(
 ) -> RespondQueryTaskCompletedRequest:
     """The worker that has the workflow in its cache first, any worker of the queue after that."""
     state = loaded.state
-    if state.sticky_queue:
-        sticky = QueueKey(state.namespace, False, state.sticky_queue)
+    sticky = QueueKey(state.namespace, False, state.sticky_queue)
+    if state.sticky_queue and not runtime.matching.is_gone(sticky):
         patience = min(_STICKY_SECONDS, until - time.monotonic())
         answer = await runtime.queries.ask(sticky, loaded.job_id, request.query, patience)
         if answer is not None:

@@ -58,7 +58,9 @@ class _Poll:
 
     def take(self, turn: Turn, event_id: int, stamp: int) -> WorkflowTask | None:
         request_id, version = self.runtime.clock.new_id(), version_of(self.request)
-        return tasks.take_workflow_task(turn, event_id, stamp, request_id, self.request.identity, version)
+        return tasks.take_workflow_task(
+            turn, event_id, stamp, request_id, self.request.identity, version, from_sticky=self._is_sticky
+        )
 
     async def answer(self, loaded: Loaded, task: WorkflowTask) -> PollWorkflowTaskQueueResponse:
         return await task_response(self.runtime, loaded, task, only_new=self._is_sticky)
