@@ -59,10 +59,9 @@ async def _signal(env: Env, workflow_id: str, name: str = "s", run_id: str = "",
 
 async def _signal_with_start(env: Env, workflow_id: str, **fields: Any) -> Any:
     start = env.start_request(workflow_id)
-    defaults = {each.name: value for each, value in start.ListFields()}
-    request = SignalWithStartWorkflowExecutionRequest(
-        **{**defaults, "signal_name": "s", "signal_input": payloads('"in"'), **fields}
-    )
+    defaults: dict[str, Any] = {each.name: value for each, value in start.ListFields()}
+    defaults.update(signal_name="s", signal_input=payloads('"in"'))
+    request = SignalWithStartWorkflowExecutionRequest(**{**defaults, **fields})
     return await env.rpc.signal_with_start_workflow_execution(request)
 
 

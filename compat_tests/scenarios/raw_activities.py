@@ -335,3 +335,12 @@ async def scenario_activity_worker_version(env: Env) -> None:
     env.record("task", await worker.run_task(complete_workflow(), worker_version_stamp=stamp))
     await env.history(workflow_id)
     env.record("description", await _describe(env, workflow_id))
+
+
+async def scenario_activity_next_delay_beyond_the_maximum(env: Env) -> None:
+    """The delay that a failure asks for, beside the longest of the policy."""
+    policy = RetryPolicy(initial_interval=Duration(seconds=1), maximum_interval=Duration(seconds=20))
+    workflow_id, worker = await _scheduled(env, retry_policy=policy)
+    info = ApplicationFailureInfo(type="Later", next_retry_delay=Duration(seconds=60))
+    await worker.fail_activity(await worker.poll_activity(), Failure(message="later", application_failure_info=info))
+    env.record("description", (await env.client.get_workflow_handle(workflow_id).describe()).raw_description)

@@ -13,7 +13,7 @@ from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePol
 from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
 from temporalio.api.update.v1 import Outcome, UpdateRef, WaitPolicy
 from temporalio.api.workflowservice.v1 import PollWorkflowExecutionUpdateRequest
-from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateStage
+from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
@@ -36,6 +36,7 @@ from compat_tests.raw_updates import (
     send,
     signal,
 )
+from compat_tests.scenarios.update_with_start import execute as start_and_update
 from compat_tests.scenarios.updates import Updated, accepted, execute
 
 
@@ -401,7 +402,7 @@ async def scenario_update_unfinished_two_of_three(env: Env) -> None:
         await env.settled(handle)
         await env.outcome("slow", execute(handle, Leaves.slow, id="slow"))
         await env.settled(handle)
-        left = []
+        left: list[WorkflowUpdateHandle[Any]] = []
         for name in ("one", "two"):
             left.append(await accepted(handle, Leaves.never, id=name))
             await env.settled(handle)
@@ -425,14 +426,9 @@ async def scenario_update_with_start_replaces(env: Env) -> None:
             task_queue=env.queue,
             id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
         )
-        update = await env.client.start_update_with_start_workflow(
-            Updated.add,
-            "a",
-            id="one",
-            wait_for_stage=WorkflowUpdateStage.COMPLETED,
-            start_workflow_operation=operation,
+        await env.outcome(
+            "update", start_and_update(env, Updated.add, "a", id="one", start_workflow_operation=operation)
         )
-        await env.outcome("update", update.result())
         second = await operation.workflow_handle()
         await env.outcome("finish", execute(second, Updated.finish, id="two"))
         await env.outcome("result", second.result())

@@ -52,7 +52,7 @@ def open_child(ctx: Context, parent: ExecutionState, parent_origin: HistoryEvent
             given.priority if given.HasField("priority") else None,
             above.priority if above.HasField("priority") else None,
         ),
-        workflow_execution_expiration_time=expiration(ctx.now + wait, nanos(given.workflow_execution_timeout)),
+        workflow_execution_expiration_time=expiration(ctx.now, nanos(given.workflow_execution_timeout)),
     )
     for name in _COPIED:
         if given.HasField(name):  # type: ignore[arg-type]  # the names are fields of both

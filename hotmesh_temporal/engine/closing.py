@@ -103,6 +103,7 @@ def _backoff(turn: Turn, failure: Failure) -> Backoff:
         expires_at=turn.state.execution_expires_at,
         failure=failure,
         non_retryable=policy.non_retryable_error_types,
+        caps_given=True,
     )
 
 

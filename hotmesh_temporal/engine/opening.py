@@ -86,6 +86,8 @@ class Continuation:
     search_attributes: bytes | None = None
     failure: Failure | None = None
     last_result: Payloads | None = None
+    by_worker: bool = False
+    """By a command: then input, header, retry policy and schedule are those of the command, also if it has none."""
 
 
 def continue_run(turn: Turn, how: Continuation) -> Turn:
@@ -129,7 +131,7 @@ def _replace(attributes: WorkflowExecutionStartedEventAttributes, how: Continuat
         attributes.continued_failure.CopyFrom(how.failure)
     if how.last_result is not None:
         attributes.last_completion_result.CopyFrom(how.last_result)
-    if how.initiator == ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW:
+    if how.by_worker:
         for name, value in (("input", how.input), ("header", how.header), ("retry_policy", how.retry_policy)):
             attributes.ClearField(name)  # type: ignore[arg-type]  # the names above are fields
             if value is not None:
@@ -146,21 +148,19 @@ def _replace(attributes: WorkflowExecutionStartedEventAttributes, how: Continuat
 
 
 def _carry_over(attributes: WorkflowExecutionStartedEventAttributes, turn: Turn, how: Continuation) -> None:
-    """The reset points of the runs so far; and if the worker continues the run, its memo, search attributes and
-    priority.
+    """Memo, search attributes and priority, as this run began with unless others are given; the reset points so far.
 
-    They are as they are now unless others are given. A run that is retried or that cron repeats begins as this one did.
+    A run that the worker continues has the priority that it has now.
     """
     state = turn.state
-    if how.initiator == ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW:
-        memo = state.memo if how.memo is None else how.memo
-        found = state.search_attributes if how.search_attributes is None else how.search_attributes
-        for name, data in (("memo", memo), ("search_attributes", found)):
-            attributes.ClearField(name)  # type: ignore[arg-type]  # the names above are fields
-            if data:
-                getattr(attributes, name).ParseFromString(data)
-        if state.priority is not None:
-            attributes.priority.ParseFromString(state.priority)
+    for name, data in (("memo", how.memo), ("search_attributes", how.search_attributes)):
+        if data is None:
+            continue
+        attributes.ClearField(name)  # type: ignore[arg-type]  # the names above are fields
+        if data:
+            getattr(attributes, name).ParseFromString(data)
+    if how.by_worker and state.priority is not None:
+        attributes.priority.ParseFromString(state.priority)
     points = ResetPoints.FromString(state.reset_points)
     expires = timestamp(turn.ctx.now + turn.ctx.namespace(state.namespace).retention)
     for point in points.points:
@@ -171,7 +171,10 @@ def _carry_over(attributes: WorkflowExecutionStartedEventAttributes, turn: Turn,
 
 
 def expiration(now: int, timeout: int) -> Timestamp | None:
-    """When the whole chain expires; None without an execution timeout. Whole milliseconds, as the server keeps it."""
+    """When the chain that starts now expires, waiting included; None without an execution timeout.
+
+    Whole milliseconds, as the server keeps it.
+    """
     if not timeout:
         return None
     return timestamp((now + timeout) // 1_000_000 * 1_000_000)

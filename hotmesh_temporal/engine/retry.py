@@ -48,22 +48,25 @@ def next_attempt(
     expires_at: int,
     failure: Failure,
     non_retryable: Collection[str],
+    caps_given: bool = False,
 ) -> Backoff:
-    """What follows after attempt number ``attempt`` (from 1) ended with ``failure``. Durations in nanoseconds."""
+    """What follows after attempt number ``attempt`` (from 1) ended with ``failure``. Durations in nanoseconds.
+
+    ``caps_given``: the maximum holds for a delay that the failure itself asks for, too (so it is for workflows).
+    """
     if not is_retryable(failure, non_retryable):
         return Backoff(RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE)
     if 0 < maximum_attempts <= attempt:
         return Backoff(RetryState.RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED)
-    delay = _delay(attempt, initial, coefficient, maximum, failure)
+    given = failure.application_failure_info
+    if given.HasField("next_retry_delay"):
+        delay = nanos(given.next_retry_delay)
+        delay = min(delay, maximum or delay) if caps_given else delay
+    else:
+        delay = delay_after(attempt, initial, coefficient, maximum)
     if expires_at and now + delay > expires_at:
         return Backoff(RetryState.RETRY_STATE_TIMEOUT)
     return Backoff(RetryState.RETRY_STATE_IN_PROGRESS, delay)
-
-
-def _delay(attempt: int, initial: int, coefficient: float, maximum: int, failure: Failure) -> int:
-    if failure.HasField("application_failure_info") and failure.application_failure_info.HasField("next_retry_delay"):
-        return nanos(failure.application_failure_info.next_retry_delay)
-    return delay_after(attempt, initial, coefficient, maximum)
 
 
 def delay_after(attempt: int, initial: int, coefficient: float, maximum: int) -> int:

@@ -65,24 +65,7 @@ def continue_as_new(scope: CommandScope, command: Command) -> None:
     _check(scope, given)
     name = "ContinueAsNewWorkflowExecutionCommandAttributes. Input"
     require_size(scope, given.input.ByteSize(), _BAD_CONTINUE, name)
-    run_timeout = nanos(given.workflow_run_timeout) or turn.state.run_timeout
-    if turn.state.execution_timeout:
-        run_timeout = min(run_timeout or turn.state.execution_timeout, turn.state.execution_timeout)
-    how = Continuation(
-        ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW,
-        wait=nanos(given.backoff_start_interval),
-        input=given.input if given.HasField("input") else None,
-        header=given.header if given.HasField("header") else None,
-        workflow_type=given.workflow_type.name,
-        task_queue=given.task_queue.name,
-        run_timeout=run_timeout,
-        cron_schedule=given.cron_schedule,
-        memo=given.memo.SerializeToString(),
-        search_attributes=given.search_attributes.SerializeToString(),
-        task_timeout=nanos(given.workflow_task_timeout),
-        retry_policy=with_defaults(given.retry_policy) if given.HasField("retry_policy") else None,
-        last_result=given.last_completion_result if given.HasField("last_completion_result") else None,
-    )
+    how = _continuation(turn, given)
     following = continue_run(turn, how)
     started = following.origin.workflow_execution_started_event_attributes
     workflow.close(
@@ -104,6 +87,36 @@ def continue_as_new(scope: CommandScope, command: Command) -> None:
             search_attributes=given.search_attributes if given.search_attributes.indexed_fields else None,
             inherit_build_id=given.inherit_build_id,
         ),
+    )
+
+
+def _continuation(turn: Turn, given: ContinueAsNewWorkflowExecutionCommandAttributes) -> Continuation:
+    """How the next run differs. Its timeouts are cut to what may last at most, as those of a start are."""
+    run_timeout = nanos(given.workflow_run_timeout) or turn.state.run_timeout
+    if turn.state.execution_timeout:
+        run_timeout = min(run_timeout or turn.state.execution_timeout, turn.state.execution_timeout)
+    task_timeout = min(
+        nanos(given.workflow_task_timeout) or turn.state.task_timeout, turn.ctx.limits.task_timeout_maximum
+    )
+    initiator = given.initiator or ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW
+    retries = initiator == ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_RETRY
+    return Continuation(
+        initiator,
+        by_worker=True,
+        attempt=turn.state.attempt + 1 if retries else 1,
+        failure=given.failure if given.HasField("failure") else None,
+        wait=nanos(given.backoff_start_interval),
+        input=given.input if given.HasField("input") else None,
+        header=given.header if given.HasField("header") else None,
+        workflow_type=given.workflow_type.name,
+        task_queue=given.task_queue.name,
+        run_timeout=run_timeout,
+        cron_schedule=given.cron_schedule,
+        memo=given.memo.SerializeToString(),
+        search_attributes=given.search_attributes.SerializeToString(),
+        task_timeout=min(task_timeout, run_timeout or task_timeout),
+        retry_policy=with_defaults(given.retry_policy) if given.HasField("retry_policy") else None,
+        last_result=given.last_completion_result if given.HasField("last_completion_result") else None,
     )
 
 

@@ -152,8 +152,10 @@ def _started(state: ExecutionState, event: HistoryEvent) -> None:
     state.run_timeout = nanos(attributes.workflow_run_timeout)
     state.execution_timeout = nanos(attributes.workflow_execution_timeout)
     state.task_timeout = nanos(attributes.workflow_task_timeout)
-    state.run_expires_at = at + wait + state.run_timeout if state.run_timeout else 0
     state.execution_expires_at = moment(attributes.workflow_execution_expiration_time)
+    if state.run_timeout:
+        run_expires_at = at + wait + state.run_timeout
+        state.run_expires_at = min(run_expires_at, state.execution_expires_at or run_expires_at)
     state.attempt = attributes.attempt
     parent, root = attributes.parent_workflow_execution, attributes.root_workflow_execution
     state.parent_workflow_id, state.parent_run_id = parent.workflow_id, parent.run_id

@@ -57,9 +57,9 @@ async def terminate_workflow_execution(
     check_links(request.links, runtime.limits)
 
     def decide(turn: Turn) -> None:
-        _check_first_run(turn, request.first_execution_run_id)
         if not turn.state.running:
             raise WorkflowCompleted()
+        _check_first_run(turn, request.first_execution_run_id)
         details = request.details if request.HasField("details") else None
         reason, identity = request.reason or _DEFAULT_REASON, request.identity or _DEFAULT_IDENTITY
         workflow.terminate(turn, reason, details, identity, list(request.links))

@@ -247,7 +247,7 @@ def _attributes(
         cron_schedule=request.cron_schedule,
         memo=memo_without_nulls(request.memo),
         search_attributes=attributes_without_nulls(request.search_attributes),
-        workflow_execution_expiration_time=expiration(now + wait, whole),
+        workflow_execution_expiration_time=expiration(now, whole),
     )
     _set_timeouts(attributes, request, whole, run, min(task, run) if run else task)
     for name in ("input", "header", "priority"):
