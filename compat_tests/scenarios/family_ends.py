@@ -65,7 +65,7 @@ async def scenario_parent_terminated_over_children(env: Env) -> None:
 
 
 async def scenario_parent_run_times_out_over_children(env: Env) -> None:
-    family, _ = await _family(env, workflow_run_timeout=Duration(seconds=3))
+    family, _ = await _family(env, workflow_run_timeout=Duration(seconds=8))
     await family.parent.run_task()
     await _fates(env, family)
     await family.histories("parent")

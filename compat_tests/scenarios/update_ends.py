@@ -253,7 +253,7 @@ async def scenario_raw_update_replaced_while_admitted(env: Env) -> None:
 async def scenario_raw_update_run_times_out(env: Env) -> None:
     """One update accepted, one only admitted, when the run times out."""
     workflow_id, worker = env.id(), RawWorker(env)
-    await env.start_raw(workflow_id, workflow_run_timeout=Duration(seconds=3))
+    await env.start_raw(workflow_id, workflow_run_timeout=Duration(seconds=5))
     await worker.run_task()
     first = send(env, workflow_id)
     await _accepted_only(worker)
