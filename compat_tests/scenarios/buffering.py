@@ -174,17 +174,6 @@ async def scenario_buffered_signals_of_a_task_that_times_out(env: Env) -> None:
     await env.history(workflow_id)
 
 
-async def scenario_buffered_signals_of_a_run_that_times_out(env: Env) -> None:
-    """They are in the history of the run that could not see them, and not in that of its retry."""
-    policy = RetryPolicy(maximum_attempts=2)
-    workflow_id, worker = env.id(), RawWorker(env)
-    first = await env.start_raw(workflow_id, workflow_run_timeout=Duration(seconds=5), retry_policy=policy)
-    await worker.poll()
-    await _signal(env, workflow_id)
-    await worker.run_task(complete_workflow())
-    await env.chain(workflow_id, first.run_id)
-
-
 async def scenario_signals_before_the_first_task(env: Env) -> None:
     """A run that waits: several signals, no task before its time."""
     workflow_id, worker = env.id(), RawWorker(env)

@@ -133,12 +133,14 @@ async def scenario_child_upserts_and_continues(env: Env) -> None:
     family = Family(env)
     await family.begin(family.start(memo=memo(a="1")))
     await family.started()
-    first = (await family.handle().describe()).run_id
     await family.child.run_task(upsert_memo(b="2"), continue_as_new())
+    env.record("second run", (await family.handle().describe()).raw_description.workflow_execution_info.memo)
     await family.child.run_task(continue_as_new(memo=memo(c="3")))
+    env.record("third run", (await family.handle().describe()).raw_description.workflow_execution_info.memo)
     await family.child.run_task(complete_workflow())
-    await family.ends("CHILD_WORKFLOW_EXECUTION_COMPLETED")
-    await env.chain(env.id("child"), first)
+    await env.wait_event(family.parent_id, "CHILD_WORKFLOW_EXECUTION_COMPLETED")
+    await family.parent.run_task(complete_workflow())
+    await family.histories("parent")
 
 
 # Cancellation by the SDK.
