@@ -11,7 +11,7 @@ from . import cron, model
 from .context import Context
 from .model import ExecutionState
 from .opening import Opening, begin, expiration, open_run
-from .priority import inherited
+from .priority import inherited, unpacked
 from .protos import nanos
 from .turn import Turn
 
@@ -39,7 +39,7 @@ def open_child(ctx: Context, parent: ExecutionState, parent_origin: HistoryEvent
     """The first run of the child that the event of its parent asks for."""
     given = initiated.start_child_workflow_execution_initiated_event_attributes
     wait = cron.backoff(given.cron_schedule, ctx.now, ctx.now) if given.cron_schedule else 0
-    own, above = (parent.workflow_id, parent.run_id), parent_origin.workflow_execution_started_event_attributes
+    own = (parent.workflow_id, parent.run_id)
     root_id, root_run_id = (parent.root_workflow_id, parent.root_run_id) if parent.root_run_id else own
     attributes = WorkflowExecutionStartedEventAttributes(
         parent_workflow_namespace=parent.namespace,
@@ -48,10 +48,7 @@ def open_child(ctx: Context, parent: ExecutionState, parent_origin: HistoryEvent
         parent_initiated_event_id=initiated.event_id,
         root_workflow_execution=WorkflowExecution(workflow_id=root_id, run_id=root_run_id),
         cron_schedule=given.cron_schedule,
-        priority=inherited(
-            given.priority if given.HasField("priority") else None,
-            above.priority if above.HasField("priority") else None,
-        ),
+        priority=inherited(given.priority if given.HasField("priority") else None, unpacked(parent.priority)),
         workflow_execution_expiration_time=expiration(ctx.now, nanos(given.workflow_execution_timeout)),
     )
     for name in _COPIED:

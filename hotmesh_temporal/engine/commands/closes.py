@@ -15,6 +15,7 @@ from ..machines import workflow
 from ..opening import Continuation, continue_run
 from ..protos import duration, nanos
 from ..retry import problem, with_defaults
+from ..turn import Turn
 from .scope import CommandScope, require, require_attributes, require_size
 
 _UNHANDLED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
