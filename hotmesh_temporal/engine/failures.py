@@ -24,25 +24,25 @@ def exceeds(what: str) -> Failure:
 
 def truncate(failure: Failure, size: int) -> Failure:
     """A failure of about ``size`` bytes: its texts are cut off, payloads are dropped."""
-    kept = Failure()
+    kept, room = Failure(), size
     if failure.HasField("application_failure_info"):
         given = failure.application_failure_info
-        kind = _cut(given.type, size)
+        kind, room = _cut(given.type, room - 2 * _OVERHEAD)
         kept.application_failure_info.CopyFrom(ApplicationFailureInfo(type=kind, non_retryable=given.non_retryable))
-        size -= len(kind.encode()) + 3 * _OVERHEAD
     elif failure.HasField("server_failure_info"):
         kept.server_failure_info.non_retryable = failure.server_failure_info.non_retryable
-        size -= _OVERHEAD
-    for name in ("source", "message", "stack_trace"):
-        if text := getattr(failure, name):
-            text = _cut(text, size)
-            setattr(kept, name, text)
-            size -= len(text.encode()) + _OVERHEAD
-    if failure.HasField("cause") and size > _OVERHEAD:
-        kept.cause.CopyFrom(truncate(failure.cause, size - _OVERHEAD))
+        room -= 2 * _OVERHEAD
+    kept.source, room = _cut(failure.source, room)
+    kept.message, room = _cut(failure.message, room)
+    kept.stack_trace, room = _cut(failure.stack_trace, room)
+    if failure.HasField("cause") and room > _OVERHEAD:
+        kept.cause.CopyFrom(truncate(failure.cause, room - _OVERHEAD))
     return kept
 
 
-def _cut(text: str, size: int) -> str:
-    """At most ``size`` bytes of a text, and no broken character."""
-    return text.encode()[: max(size, 0)].decode(errors="ignore")
+def _cut(text: str, room: int) -> tuple[str, int]:
+    """As much of a text as there is room for, without a broken character; and the room that is left."""
+    if not text:
+        return "", room
+    fitting = text.encode()[: max(room, 0)].decode(errors="ignore")
+    return fitting, room - len(fitting.encode()) - _OVERHEAD
