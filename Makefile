@@ -10,7 +10,7 @@ FAST_TESTS := tests/unit tests/engine tests/contracts tests/providers/test_kit.p
 FAST_SCENARIOS := hello or activity_retry or timer or signal or query or continue_as_new
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test check compat faults bench lint format types imports clean
+.PHONY: help demo install test check compat faults bench lint format types imports docs clean
 
 # $(call phase,name,command): run a step, say what it is and how long it took.
 define phase
@@ -60,6 +60,9 @@ types: $(VENV)/.test ## Check types, strictly
 
 imports: $(VENV)/.test ## Check which part may import which
 	@$(BIN)/lint-imports --no-logo
+
+docs: $(VENV)/.demo ## Draw the state diagrams (docs/states.md) anew from the code
+	@$(BIN)/python docs/draw_states.py
 
 clean: ## Remove what was installed and built here
 	rm -rf $(VENV) build dist *.egg-info .hotmesh .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -149,6 +149,9 @@ closing = st.sampled_from([commands.complete(), commands.fail(), commands.cancel
 class Life(RuleBasedStateMachine):
     """A run from its start to its end and beyond. Rules that end it come late, so that lives are long."""
 
+    grown = 20
+    """How many events it has before it may end."""
+
     @initialize(
         policy=st.sampled_from(RETRIES),
         cron=st.sampled_from(["", "", "@every 5s"]),
@@ -162,7 +165,7 @@ class Life(RuleBasedStateMachine):
 
     def old(self) -> bool:
         """It may end."""
-        return len(self.run.history) > 20
+        return len(self.run.history) > self.grown
 
     def without_used_ids(self, given: list[Command]) -> list[Command]:
         """What a worker in its right mind would send."""
@@ -201,7 +204,7 @@ class Life(RuleBasedStateMachine):
         cancels=st.booleans(),
         careless=st.sampled_from([False, False, False, True]),
         verdicts=st.lists(st.sampled_from([accept, reject, respond]), max_size=3),
-        last=closing,
+        last=st.one_of(st.none(), closing),
     )
     def answer(
         self,
@@ -212,14 +215,15 @@ class Life(RuleBasedStateMachine):
         cancels: bool,
         careless: bool,
         verdicts: list[Callable[[str], Message]],
-        last: Command,
+        last: Command | None,
     ) -> None:
         if not careless:
             given = self.without_used_ids(given)
         if cancels:
             given += [commands.cancel_timer(each) for each in list(self.run.state.timers)[:1]]
-            given += [commands.cancel_activity(each) for each in list(self.run.state.activities)[:1]]
-        if self.old():
+            paused_first = sorted(self.run.state.activities.values(), key=lambda each: not each.paused)
+            given += [commands.cancel_activity(each.scheduled_event_id) for each in paused_first[:1]]
+        if last is not None and self.old():
             given.append(last)
         said = self.verdicts(verdicts, careless=careless)
         try:
@@ -359,11 +363,21 @@ class Life(RuleBasedStateMachine):
             assert following.state.first_run_id == self.run.state.first_run_id
 
 
-TestEveryRunIsSound = Life.TestCase
-TestEveryRunIsSound.settings = settings(
-    max_examples=120,
-    stateful_step_count=120,
+class ShortLife(Life):
+    """A run that may end soon."""
+
+    grown = 5
+
+
+_USUAL = settings(
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
+LONG_LIVES = settings(_USUAL, max_examples=100, stateful_step_count=120)
+MANY_LIVES = settings(_USUAL, max_examples=1000, stateful_step_count=20)
+
+TestEveryRunIsSound = Life.TestCase
+TestEveryRunIsSound.settings = LONG_LIVES
+TestEveryShortRunIsSound = ShortLife.TestCase
+TestEveryShortRunIsSound.settings = MANY_LIVES

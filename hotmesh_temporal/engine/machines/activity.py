@@ -1,10 +1,16 @@
 """Activities.
 
-    (none) --scheduled--> scheduled --a worker takes it--> started --completed, failed, timed out, canceled--> (none)
-                          started --failed or timed out, to be retried--> waiting --retry is due--> scheduled
-                          scheduled, waiting --timed out, cancel requested--> (none)
-                          scheduled, waiting --paused--> paused --unpaused, reset--> scheduled, waiting
-                          started --paused, failed or timed out, to be retried--> paused
+    (none) --scheduled--> scheduled
+    scheduled --a worker takes it--> started
+    started --completed, canceled, failed or timed out for good--> (none)
+    started --failed or timed out, to be retried--> waiting
+    waiting --retry is due--> scheduled
+    scheduled, waiting --timed out, cancel requested--> (none)
+    scheduled, waiting --paused--> paused
+    paused --unpaused, reset--> scheduled
+    paused --unpaused or reset with a delay--> waiting
+    started --paused, then failed or timed out, to be retried--> paused
+    paused --completed by id, cancel requested--> (none)
 
 An attempt leaves no event of its own: ActivityTaskStarted is written together with the outcome of the last attempt.
 """

@@ -1,9 +1,9 @@
 """Child workflows, as their parent sees them.
 
     (none) --StartChildWorkflowExecutionInitiated--> initiated
-           initiated --ChildWorkflowExecutionStarted------> started
-           initiated --StartChildWorkflowExecutionFailed--> (none)
-           started --completed, failed, canceled, timed out, terminated--> (none)
+    initiated --ChildWorkflowExecutionStarted--> started
+    initiated --StartChildWorkflowExecutionFailed--> (none)
+    started --completed, failed, canceled, timed out, terminated--> (none)
 
 A child is a chain of runs of its own: the parent knows the first run, and hears of the end of the last one.
 """

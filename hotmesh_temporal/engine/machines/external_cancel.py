@@ -1,7 +1,7 @@
 """Requests to cancel other workflows, as their sender sees them.
 
 (none) --RequestCancelExternalWorkflowExecutionInitiated--> on its way
-         on its way --ExternalWorkflowExecutionCancelRequested, ...Failed--> (none)
+on its way --ExternalWorkflowExecutionCancelRequested, ...Failed--> (none)
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Signals to other workflows, as their sender sees them.
 
 (none) --SignalExternalWorkflowExecutionInitiated--> on its way
-         on its way --ExternalWorkflowExecutionSignaled, SignalExternalWorkflowExecutionFailed--> (none)
+on its way --ExternalWorkflowExecutionSignaled, SignalExternalWorkflowExecutionFailed--> (none)
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """User timers.
 
-(none) --TimerStarted--> pending --TimerFired----> (none)
-                         pending --TimerCanceled-> (none)
+(none) --TimerStarted--> pending
+pending --TimerFired, TimerCanceled--> (none)
 """
 
 from __future__ import annotations

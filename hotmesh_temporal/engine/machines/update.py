@@ -1,7 +1,10 @@
 """An update: a request that the workflow itself accepts or rejects, and answers.
 
-    (none) --asked, admitted--> asked --sent with a task--> sent --rejected, task failed--> (none)
-                                                            sent --accepted--> accepted --completed--> completed
+    (none) --asked, admitted--> asked
+    asked --sent with a task--> sent
+    sent --rejected, task failed--> (none)
+    sent --accepted--> accepted
+    accepted --completed--> completed
 
 Only accepted and completed are events, and admitted: what a reset takes over from the run before it. Up to
 there an update is kept in the state of the run, so that it reaches a worker in whichever process, and so that nobody

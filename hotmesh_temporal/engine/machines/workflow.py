@@ -1,7 +1,8 @@
 """The execution itself.
 
-    (none) --started--> running --signaled, cancel requested, options and properties changed--> running
-                        running --completed, failed, canceled, terminated, timed out, continued as new--> closed
+    (none) --started--> running
+    running --signaled, cancel requested, options and properties changed--> running
+    running --completed, failed, canceled, terminated, timed out, continued as new--> closed
 
 A close may open the next run of the chain (see ``continuation.py``). Nothing follows the closing event.
 """

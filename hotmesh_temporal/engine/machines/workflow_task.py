@@ -1,9 +1,10 @@
 """The workflow task: the turn of a worker to read new events and answer with commands.
 
-    (none) --scheduled--> scheduled --started--> in flight --completed------> (none), attempt 1
-                          scheduled --timed out (sticky schedule-to-start)--> (none), sticky queue forgotten
-                                                 in flight --failed---------> (none), attempt + 1
-                                                 in flight --timed out------> (none), attempt + 1
+    (none) --scheduled--> scheduled
+    scheduled --a worker takes it--> in flight
+    scheduled --timed out on a sticky queue, now on the normal one--> scheduled
+    in flight --completed; the next is attempt 1--> (none)
+    in flight --failed, timed out; the next is one attempt more--> (none)
 
 A speculative task brings updates to a worker. It leaves no events at all if they are rejected; as soon as anything
 else happens to the run it is written down, and is a normal one from there on.
