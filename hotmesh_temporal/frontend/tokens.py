@@ -89,12 +89,18 @@ def decode_task(kind: type[_T], data: bytes, namespace: str) -> _T:
     return token
 
 
-def decode_page(data: bytes, *, reverse: bool) -> HistoryPageToken:
-    """The place in a history that a page token stands for. INVALID_ARGUMENT if it is none of ours."""
+def decode_page(data: bytes, *, run_id: str, reverse: bool) -> HistoryPageToken:
+    """The place in a history that a page token stands for.
+
+    INVALID_ARGUMENT if it is none of ours, or of another run than the one that is asked for (if any is). No other
+    workflow or namespace has that run, so it is not found there.
+    """
     try:
         token = msgspec.msgpack.decode(data, type=HistoryPageToken)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise _bad_page() from error
+    if run_id not in ("", token.run_id):
+        raise invalid_argument("RunId in the request does not match the NextPageToken.")
     if token.reverse != reverse:
         raise _bad_page()
     return token

@@ -19,7 +19,6 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from ...engine.machines import workflow_task
-from ...errors import invalid_argument
 from ...runtime.loaded import Loaded
 from ...runtime.service import Runtime
 from .. import tokens, validate
@@ -57,16 +56,9 @@ async def _begin(runtime: Runtime, request: GetWorkflowExecutionHistoryRequest) 
         return loaded, HistoryPageToken(
             state.namespace, state.workflow_id, state.run_id, 1, state.next_event_id, state.running
         )
-    token = tokens.decode_page(request.next_page_token, reverse=False)
-    _check_token(token, execution.workflow_id, execution.run_id)
+    token = tokens.decode_page(request.next_page_token, run_id=execution.run_id, reverse=False)
     execution.run_id = token.run_id
     return await find(runtime, request.namespace, execution), token
-
-
-def _check_token(token: HistoryPageToken, workflow_id: str, run_id: str) -> None:
-    """A page token is only good for the run that it was made for (which no other namespace has)."""
-    if token.workflow_id != workflow_id or run_id not in ("", token.run_id):
-        raise invalid_argument("Invalid NextPageToken.")
 
 
 def _has_nothing_new(request: GetWorkflowExecutionHistoryRequest, token: HistoryPageToken, loaded: Loaded) -> bool:
@@ -124,21 +116,24 @@ def _as_continued(last: HistoryEvent, new_run_id: str) -> HistoryEvent:
 async def _page(
     runtime: Runtime, request: GetWorkflowExecutionHistoryRequest, token: HistoryPageToken, loaded: Loaded
 ) -> GetWorkflowExecutionHistoryResponse:
+    """Pages of a run that grows meanwhile may go beyond the end at which the reading began, and stop there."""
     state = loaded.state
-    end = state.next_event_id if request.wait_new_event or not request.next_page_token else token.before
-    history, reached = History(), token.next_event_id
-    if token.next_event_id < end:
+    first, end = token.next_event_id, token.before if token.for_worker else state.next_event_id
+    history, reached = History(), first
+    if first < end:
         pages = request.maximum_page_size if request.maximum_page_size > 0 else _DEFAULT_PAGE
-        history, reached = await runtime.histories.read(loaded, token.next_event_id, end, max_batches=pages)
-    done = reached >= end
-    if done and state.running and state.task is not None and state.task.unwritten and not request.wait_new_event:
+        history, reached = await runtime.histories.read(loaded, first, end, max_batches=pages)
+    done = reached >= end or (reached > token.before and not request.wait_new_event)
+    whole = reached >= end and not request.wait_new_event
+    if whole and state.running and state.task is not None and state.task.unwritten:
         scheduled, started = workflow_task.transient_events(state, state.task, identity="")
         history.events.append(scheduled)
         if state.task.started_at:
             history.events.append(started)
     following = b""
     if not done or (request.wait_new_event and state.running):
-        token.next_event_id, token.before = reached, end
+        token.next_event_id = reached
+        token.before = end if request.wait_new_event else token.before
         following = tokens.encode(token)
     return GetWorkflowExecutionHistoryResponse(history=history, next_page_token=following)
 
@@ -151,8 +146,7 @@ async def get_workflow_execution_history_reverse(
     validate.execution(request.execution, present=request.HasField("execution"))
     execution, before = request.execution, 0
     if request.next_page_token:
-        token = tokens.decode_page(request.next_page_token, reverse=True)
-        _check_token(token, execution.workflow_id, execution.run_id)
+        token = tokens.decode_page(request.next_page_token, run_id=execution.run_id, reverse=True)
         execution.run_id, before = token.run_id, token.before
     loaded = await find(runtime, request.namespace, execution)
     state = loaded.state

@@ -53,8 +53,13 @@ async def query_workflow(runtime: Runtime, request: QueryWorkflowRequest, call: 
     with runtime.queries.attach(loaded.job_id, request.query) as attached:
         loaded = await _when_idle(runtime, loaded, attached, until)
     if attached.answer.done():
-        return _answer(attached.answer.result())
-    return _answer(await _ask(runtime, loaded, request, until))
+        answer = attached.answer.result()
+        validate.blob(answer.query_result, runtime.limits.blob_size)
+        return _answer(answer)
+    answer = await _ask(runtime, loaded, request, until)
+    if answer.query_result.ByteSize() > runtime.limits.blob_size:
+        raise query_failed("Blob data size exceeds limit.")  # the worker is not told, only the asker
+    return _answer(answer)
 
 
 def _rejection(condition: int, state: model.ExecutionState) -> QueryRejected | None:
@@ -74,9 +79,11 @@ async def _when_idle(runtime: Runtime, loaded: Loaded, attached: Attached, until
         state = loaded.state
         if not state.running and not state.last_task_started_id and not _was_started(state):
             raise workflow_not_ready("Workflow execution closed before WorkflowTaskStarted event")
+        if state.running and state.task is None and state.waits_for_first_task:
+            raise workflow_not_ready("Workflow task is not scheduled yet.")  # it may well be hours until it is
         if state.running and state.task_attempt >= _FAILING_ATTEMPTS:
             raise workflow_not_ready("Unable to query workflow due to Workflow Task in failed state.")
-        if not state.running or (state.task is None and not state.waits_for_first_task):
+        if not state.running or state.task is None:
             return loaded
         remaining = until - time.monotonic()
         if remaining <= 0:
