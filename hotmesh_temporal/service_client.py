@@ -17,6 +17,7 @@ from typing import cast
 
 import temporalio.service
 from google.protobuf.message import Message
+from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 from temporalio.service import ConnectConfig, GrpcCompression, RetryConfig, RPCError, RPCStatusCode, ServiceResponse
 
 from .connection import Connections
@@ -132,7 +133,7 @@ class HotMeshServiceClient(temporalio.service.ServiceClient):
             _check_metadata(metadata)
             headers = {**headers, **_lower(metadata)}
         seconds = timeout.total_seconds() if timeout else _LONG_POLL_SECONDS if rpc in _LONG_POLLS else _CALL_SECONDS
-        call = _Call(host, service, rpc_name(rpc), req, headers, seconds)
+        call = _Call(host, service, rpc_name(rpc), _without_eager_start(req) if retry else req, headers, seconds)
         if retry:
             reply = await _retried(call, self.config.retry_config or RetryConfig())
         else:
@@ -151,6 +152,20 @@ class HotMeshServiceClient(temporalio.service.ServiceClient):
             return await EngineHost.acquire(self._connections, self._factory)
         except ContractError as error:
             raise ConnectionFailed(f"Failed client connect: {error}") from error
+
+
+def _without_eager_start(request: Message) -> Message:
+    """The request, not asking to be given the first workflow task with the answer: nobody here could work on it.
+
+    The SDK's core does the same in those of its calls that it repeats, when it has no free worker; other calls are for
+    callers who know what they do. The first task goes by the queue, where a worker of this process gets it as soon.
+    """
+    if not isinstance(request, StartWorkflowExecutionRequest) or not request.request_eager_execution:
+        return request
+    plain = StartWorkflowExecutionRequest()
+    plain.CopyFrom(request)
+    plain.request_eager_execution = False
+    return plain
 
 
 @dataclass(frozen=True)

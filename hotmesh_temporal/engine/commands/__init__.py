@@ -27,15 +27,16 @@ HANDLERS: dict[int, Handler] = {
 
 def check_sequence(commands: Sequence[Command]) -> None:
     """Commands are of a known kind, and one that closes the run is the last. INVALID_ARGUMENT; the task stays open."""
-    for command in commands:
-        if command.command_type == CommandType.COMMAND_TYPE_UNSPECIFIED:
-            raise invalid_argument("unknown command type: Unspecified")
     for command in commands[:-1]:
         if command.command_type in closes.HANDLERS:
             names = ", ".join(_name(each) for each in commands)
             raise invalid_argument(
                 f"invalid command sequence: [{names}], command {_name(command)} must be the last command."
             )
+    for command in commands:
+        kind = command.command_type
+        if kind == CommandType.COMMAND_TYPE_UNSPECIFIED or kind not in CommandType.values():
+            raise invalid_argument(f"unknown command type: {_name(command)}")
 
 
 def apply(scope: CommandScope, command: Command) -> None:
@@ -46,7 +47,7 @@ def apply(scope: CommandScope, command: Command) -> None:
             WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FEATURE_DISABLED,
             f"{CommandType.Name(command.command_type)} is not supported",
         )
-    if command.WhichOneof("attributes") is None:
+    if command.WhichOneof("attributes") != _attributes_field(command):
         name = _name(command)
         raise TaskFailed(_bad_attributes(command), f"{name}CommandAttributes is not set on {name}Command.")
     scope.turn.user_metadata = command.user_metadata if command.HasField("user_metadata") else None
@@ -56,9 +57,15 @@ def apply(scope: CommandScope, command: Command) -> None:
 
 
 def _name(command: Command) -> str:
-    """The command as the server spells it: ``CompleteWorkflowExecution``."""
+    """The command as the server spells it: ``CompleteWorkflowExecution``; of a kind that nobody knows the number."""
+    if command.command_type not in CommandType.values():
+        return str(int(command.command_type))
     words = CommandType.Name(command.command_type).removeprefix("COMMAND_TYPE_").split("_")
     return "".join(word.capitalize() for word in words)
+
+
+def _attributes_field(command: Command) -> str:
+    return f"{CommandType.Name(command.command_type).removeprefix('COMMAND_TYPE_').lower()}_command_attributes"
 
 
 def _bad_attributes(command: Command) -> int:

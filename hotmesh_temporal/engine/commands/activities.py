@@ -54,8 +54,7 @@ def schedule(scope: CommandScope, command: Command) -> None:
     )
     event = turn.record(_attributes(scope, given))
     pending = turn.state.activities[event.event_id]
-    same_queue = given.task_queue.name == turn.state.task_queue
-    if given.request_eager_execution and same_queue and turn.ctx.limits.eager_activities:
+    if given.request_eager_execution and turn.ctx.limits.eager_activities:
         scope.eager.append(event.event_id)
     else:
         activity.dispatch(turn, pending)
