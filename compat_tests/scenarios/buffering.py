@@ -97,6 +97,7 @@ async def scenario_buffered_child_and_external(env: Env) -> None:
     answered = await family.parent.complete(await family.parent.poll(), family.start(), **BUSY)
     await family.child.run_task(complete_workflow())
     await family.closed("child")
+    await asyncio.sleep(1)  # the parent hears of it a little later, and nothing tells when
     answered = await family.parent.complete(answered.workflow_task, signal_other(target), **BUSY)
     await env.wait_event(target, "WORKFLOW_EXECUTION_SIGNALED")
     await asyncio.sleep(0.5)
