@@ -184,24 +184,21 @@ def already_started(message: str, request_id: str, run_id: str, first_run_id: st
     return RpcError(Code.ALREADY_EXISTS, message, [detail])
 
 
+def _exhausted(cause: ResourceExhaustedCause.ValueType, message: str) -> RpcError:
+    scope = ResourceExhaustedScope.RESOURCE_EXHAUSTED_SCOPE_NAMESPACE
+    return RpcError(Code.RESOURCE_EXHAUSTED, message, [ResourceExhaustedFailure(cause=cause, scope=scope)])
+
+
 def workflow_closing() -> RpcError:
     """The worker wants to close the run and is about to see what came in meanwhile; nothing more may come in."""
-    detail = ResourceExhaustedFailure(
-        cause=ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW,
-        scope=ResourceExhaustedScope.RESOURCE_EXHAUSTED_SCOPE_NAMESPACE,
-    )
     message = "workflow operation can not be applied because workflow is closing"
-    return RpcError(Code.RESOURCE_EXHAUSTED, message, [detail])
+    return _exhausted(ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW, message)
 
 
 def too_many_updates(limit: int) -> RpcError:
     """The workflow has not answered as many updates as it may have at a time."""
-    detail = ResourceExhaustedFailure(
-        cause=ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_CONCURRENT_LIMIT,
-        scope=ResourceExhaustedScope.RESOURCE_EXHAUSTED_SCOPE_NAMESPACE,
-    )
     message = f"limit on number of concurrent in-flight updates has been reached ({limit})"
-    return RpcError(Code.RESOURCE_EXHAUSTED, message, [detail])
+    return _exhausted(ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_CONCURRENT_LIMIT, message)
 
 
 def update_limit(limit: int) -> RpcError:
@@ -243,12 +240,8 @@ class LimitExceeded(RpcError):
 
 def update_payloads_limit(limit: int) -> RpcError:
     """The updates that the workflow has not answered are too large together."""
-    detail = ResourceExhaustedFailure(
-        cause=ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_CONCURRENT_LIMIT,
-        scope=ResourceExhaustedScope.RESOURCE_EXHAUSTED_SCOPE_NAMESPACE,
-    )
     message = f"limit on total payload size of in-flight updates has been reached ({limit} bytes)"
-    return RpcError(Code.RESOURCE_EXHAUSTED, message, [detail])
+    return _exhausted(ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_CONCURRENT_LIMIT, message)
 
 
 def message_too_large(limit: int) -> RpcError:

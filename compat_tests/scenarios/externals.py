@@ -9,43 +9,19 @@ from temporalio import workflow
 from temporalio.api.command.v1 import (
     Command,
     ContinueAsNewWorkflowExecutionCommandAttributes,
-    RequestCancelExternalWorkflowExecutionCommandAttributes,
-    SignalExternalWorkflowExecutionCommandAttributes,
 )
-from temporalio.api.common.v1 import Header, Payload, WorkflowExecution, WorkflowType
+from temporalio.api.common.v1 import Header, Payload, WorkflowType
 from temporalio.api.taskqueue.v1 import TaskQueue
 
 from compat_tests.env import Env
 from compat_tests.raw import RawWorker, command, complete_workflow, payloads
+from compat_tests.raw_commands import cancel_other, signal_other
 from compat_tests.scenarios.children import Family, Waits
 
 SIGNALED, SIGNAL_FAILED = "EXTERNAL_WORKFLOW_EXECUTION_SIGNALED", "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED"
 ANSWER = "external_workflow_execution_signaled_event_attributes"
 CANCELED = "EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED"
 CANCEL_FAILED = "REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED"
-
-
-def signal(workflow_id: str, run_id: str = "", **fields: Any) -> Command:
-    """Signal another workflow."""
-    defaults: dict[str, Any] = {
-        "execution": WorkflowExecution(workflow_id=workflow_id, run_id=run_id),
-        "signal_name": "hello",
-    }
-    attributes = SignalExternalWorkflowExecutionCommandAttributes(**{**defaults, **fields})
-    return command(
-        "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION", signal_external_workflow_execution_command_attributes=attributes
-    )
-
-
-def cancel(workflow_id: str, run_id: str = "", **fields: Any) -> Command:
-    """Ask another workflow to cancel itself."""
-    attributes = RequestCancelExternalWorkflowExecutionCommandAttributes(
-        workflow_id=workflow_id, run_id=run_id, **fields
-    )
-    return command(
-        "REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION",
-        request_cancel_external_workflow_execution_command_attributes=attributes,
-    )
 
 
 async def _send(env: Env, name: str, sent: Command, answer: str) -> None:
@@ -71,9 +47,9 @@ async def scenario_external_signal(env: Env) -> None:
     target, run_id, worker = await _target(env)
     value = Payload(metadata={"encoding": b"json/plain"}, data=b'"x"')
     header = Header(fields={"key": value})
-    await _send(env, "plain", signal(target, input=payloads('"in"'), header=header, control="control"), SIGNALED)
+    await _send(env, "plain", signal_other(target, input=payloads('"in"'), header=header, control="control"), SIGNALED)
     await worker.run_task()
-    await _send(env, "to-the-run", signal(target, run_id), SIGNALED)
+    await _send(env, "to-the-run", signal_other(target, run_id), SIGNALED)
     await worker.run_task(complete_workflow())
     await env.history(target)
 
@@ -82,14 +58,14 @@ async def scenario_external_signal_fails(env: Env) -> None:
     target, run_id, worker = await _target(env)
     await env.client.get_workflow_handle(target).signal("end")
     await worker.run_task(complete_workflow())
-    await _send(env, "unknown", signal(env.id("nobody"), control="control"), SIGNAL_FAILED)
-    await _send(env, "closed", signal(target), SIGNAL_FAILED)
-    await _send(env, "closed-run", signal(target, run_id), SIGNAL_FAILED)
+    await _send(env, "unknown", signal_other(env.id("nobody"), control="control"), SIGNAL_FAILED)
+    await _send(env, "closed", signal_other(target), SIGNAL_FAILED)
+    await _send(env, "closed-run", signal_other(target, run_id), SIGNAL_FAILED)
 
 
 async def scenario_external_signal_only_to_a_child(env: Env) -> None:
     target, _, _ = await _target(env)
-    await _send(env, "no-child", signal(target, child_workflow_only=True), SIGNAL_FAILED)
+    await _send(env, "no-child", signal_other(target, child_workflow_only=True), SIGNAL_FAILED)
 
 
 async def scenario_external_signal_to_child(env: Env) -> None:
@@ -98,7 +74,7 @@ async def scenario_external_signal_to_child(env: Env) -> None:
     await family.started()
     await family.child.run_task()
     await family.handle("parent").signal("go")
-    await family.parent.run_task(signal(env.id("child"), child_workflow_only=True))
+    await family.parent.run_task(signal_other(env.id("child"), child_workflow_only=True))
     await env.wait_event(family.parent_id, SIGNALED)
     await family.parent.run_task()
     await family.child.run_task(complete_workflow())
@@ -108,7 +84,7 @@ async def scenario_external_signal_to_child(env: Env) -> None:
 async def scenario_external_signal_to_itself(env: Env) -> None:
     worker, me = RawWorker(env), env.id()
     await env.start_raw(me)
-    await env.outcome("signal", worker.complete(await worker.poll(), signal(me)))
+    await env.outcome("signal", worker.complete(await worker.poll(), signal_other(me)))
     await env.wait_event(me, "WORKFLOW_TASK_SCHEDULED", 2)
     await env.wait_event(me, SIGNAL_FAILED)
     await env.history(me)
@@ -119,7 +95,7 @@ async def scenario_external_signal_by_one_that_ends(env: Env) -> None:
     target, _, worker = await _target(env)
     sender = RawWorker(env)
     await env.start_raw(env.id("sender"))
-    await sender.run_task(signal(target), cancel(target), complete_workflow())
+    await sender.run_task(signal_other(target), cancel_other(target), complete_workflow())
     await asyncio.sleep(1)
     await env.client.get_workflow_handle(target).signal("end")
     await worker.run_task(complete_workflow())
@@ -133,7 +109,7 @@ async def scenario_external_answer_is_buffered(env: Env) -> None:
     await env.start_raw(env.id("sender"))
     # The next task is in flight from the same moment on, so that the answer cannot come before it.
     options = {"force_create_new_workflow_task": True, "return_new_workflow_task": True}
-    answered = await worker.complete(await worker.poll(), signal(target), **options)
+    answered = await worker.complete(await worker.poll(), signal_other(target), **options)
     await env.wait_event(target, "WORKFLOW_EXECUTION_SIGNALED")
     await asyncio.sleep(0.5)
     await worker.complete(answered.workflow_task)
@@ -153,15 +129,15 @@ async def scenario_external_signal_to_a_chain(env: Env) -> None:
         command("CONTINUE_AS_NEW_WORKFLOW_EXECUTION", continue_as_new_workflow_execution_command_attributes=again)
     )
     await worker.run_task()
-    await _send(env, "first-run", signal(target, run_id), SIGNAL_FAILED)
-    await _send(env, "current", signal(target), SIGNALED)
+    await _send(env, "first-run", signal_other(target, run_id), SIGNAL_FAILED)
+    await _send(env, "current", signal_other(target), SIGNALED)
     await env.chain(target, run_id)
 
 
 async def scenario_external_cancel(env: Env) -> None:
     target, run_id, worker = await _target(env)
-    await _send(env, "first", cancel(target, reason="enough", control="control"), CANCELED)
-    await _send(env, "second", cancel(target, run_id), CANCELED)
+    await _send(env, "first", cancel_other(target, reason="enough", control="control"), CANCELED)
+    await _send(env, "second", cancel_other(target, run_id), CANCELED)
     await worker.run_task(complete_workflow())
     await env.history(target)
 
@@ -170,20 +146,20 @@ async def scenario_external_cancel_fails(env: Env) -> None:
     target, run_id, worker = await _target(env)
     await env.client.get_workflow_handle(target).signal("end")
     await worker.run_task(complete_workflow())
-    await _send(env, "unknown", cancel(env.id("nobody"), control="control"), CANCEL_FAILED)
-    await _send(env, "closed", cancel(target), CANCELED)
-    await _send(env, "closed-run", cancel(target, run_id), CANCELED)
+    await _send(env, "unknown", cancel_other(env.id("nobody"), control="control"), CANCEL_FAILED)
+    await _send(env, "closed", cancel_other(target), CANCELED)
+    await _send(env, "closed-run", cancel_other(target, run_id), CANCELED)
 
 
 async def scenario_external_cancel_only_a_child(env: Env) -> None:
     target, _, _ = await _target(env)
-    await _send(env, "no-child", cancel(target, child_workflow_only=True), CANCEL_FAILED)
+    await _send(env, "no-child", cancel_other(target, child_workflow_only=True), CANCEL_FAILED)
 
 
 async def scenario_external_cancel_of_itself(env: Env) -> None:
     worker, me = RawWorker(env), env.id()
     await env.start_raw(me)
-    await env.outcome("cancel", worker.complete(await worker.poll(), cancel(me)))
+    await env.outcome("cancel", worker.complete(await worker.poll(), cancel_other(me)))
     await env.wait_event(me, CANCEL_FAILED)
     await env.history(me)
 
@@ -191,16 +167,16 @@ async def scenario_external_cancel_of_itself(env: Env) -> None:
 async def scenario_external_bad_attributes(env: Env) -> None:
     worker, long = RawWorker(env), "x" * 1001
     cases = {
-        "signal-no-id": signal(""),
-        "signal-no-name": signal("x", signal_name=""),
-        "signal-no-execution": signal("x", execution=None),
-        "signal-bad-run": signal("x", "not-a-uuid"),
-        "signal-long-id": signal(long),
-        "signal-unknown-namespace": signal("x", namespace="nope"),
-        "cancel-no-id": cancel(""),
-        "cancel-bad-run": cancel("x", "not-a-uuid"),
-        "cancel-long-id": cancel(long),
-        "cancel-unknown-namespace": cancel("x", namespace="nope"),
+        "signal-no-id": signal_other(""),
+        "signal-no-name": signal_other("x", signal_name=""),
+        "signal-no-execution": signal_other("x", execution=None),
+        "signal-bad-run": signal_other("x", "not-a-uuid"),
+        "signal-long-id": signal_other(long),
+        "signal-unknown-namespace": signal_other("x", namespace="nope"),
+        "cancel-no-id": cancel_other(""),
+        "cancel-bad-run": cancel_other("x", "not-a-uuid"),
+        "cancel-long-id": cancel_other(long),
+        "cancel-unknown-namespace": cancel_other("x", namespace="nope"),
     }
     for name, bad in cases.items():
         await env.start_raw(env.id(name))

@@ -8,7 +8,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import (
     ActivityType,
     Memo,
-    Priority,
     WorkerVersionStamp,
     WorkflowExecution,
     WorkflowType,
@@ -104,11 +103,10 @@ def _info(state: ExecutionState, origin: HistoryEvent, namespace: Namespace) -> 
         first_run_id=state.first_run_id,
         parent_execution=parent_of(state),
         parent_namespace_id=attributes.parent_workflow_namespace_id,
+        priority=unpacked(state.priority),
     )
     if state.worker_version:
         info.most_recent_worker_version_stamp.CopyFrom(WorkerVersionStamp.FromString(state.worker_version))
-    if state.priority is not None:
-        info.priority.CopyFrom(Priority.FromString(state.priority))
     if not state.running:
         info.close_time.CopyFrom(timestamp(state.closed_at))
         info.execution_duration.CopyFrom(duration(state.closed_at - state.execution_at))
