@@ -50,6 +50,9 @@ CLOCK_FIELDS = {"seconds", "nanos"}
 HINTS = {"poller_scaling_decision", "backlog_count_hint"}
 """Fields that are left out: advice to pollers by the momentary load, not behaviour."""
 
+DEADLINE = {("CANCELLED", "Timeout expired"), ("DEADLINE_EXCEEDED", "context deadline exceeded")}
+"""How a call ends whose deadline has passed: by whether its client or the server sees it first."""
+
 FAILURE_FIELDS = (
     "type",
     "details",
@@ -203,7 +206,9 @@ def _data(data: bytes) -> Any:
 def describe_error(error: BaseException) -> Any:
     """Type, message, the fields that Temporal's errors carry, and the chain of causes."""
     known: dict[str, Any] = {"error": type(error).__name__, "message": str(error)}
-    if isinstance(error, RPCError):
+    if isinstance(error, RPCError) and (error.status.name, str(error)) in DEADLINE:
+        known["message"] = "<deadline>"
+    elif isinstance(error, RPCError):
         known |= {"status": error.status.name, "details": _status_details(error)}
     elif isinstance(error, temporalio.exceptions.TemporalError):
         for name in FAILURE_FIELDS:

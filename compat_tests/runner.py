@@ -104,8 +104,13 @@ class Runner:
         return self._slots
 
     async def environment(self, name: str, target: Target) -> Env:
-        """What a scenario on this target gets."""
-        return Env(name, target.client, target.connection)
+        """What a scenario on this target gets.
+
+        On the real server with a connection of its own: what one scenario does to it, others do not feel. (An error
+        whose details fill the trailers of a call ends the connection of the client, and every call on it.)
+        """
+        client = await target.connection.client() if target.connection.kind == "temporal" else target.client
+        return Env(name, client, target.connection)
 
     async def _run(self, target_name: str, name: str, scenario: Scenario) -> Run:
         async with self.slots(name):

@@ -40,6 +40,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.sdk.v1 import UserMetadata
 from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueResponse
 from temporalio.service import RPCError
 
 from compat_tests.env import Env, seconds
@@ -72,7 +73,7 @@ async def _each(
         nonlocal workflow_id
         workflow_id = env.id(f"w{next(numbers)}")
         await env.start_raw(workflow_id, workflow_run_timeout=seconds(1000))
-        await worker.complete(await worker.poll(), *(before or []), given)
+        await worker.complete(await _task_of(worker, workflow_id), *(before or []), given)
 
     async def after() -> None:
         with contextlib.suppress(RPCError):  # it may be closed
@@ -80,6 +81,13 @@ async def _each(
         await _record(env, workflow_id)
 
     await send_each(env, prepare, call, skip=frozenset({"command_type"}) | _others(kind) | skip, after=after)
+
+
+async def _task_of(worker: RawWorker, workflow_id: str) -> PollWorkflowTaskQueueResponse:
+    """The workflow's task; a child that an earlier command has started may be on the same queue, it is left alone."""
+    while (task := await worker.poll()).workflow_execution.workflow_id != workflow_id:
+        pass
+    return task
 
 
 async def _record(env: Env, workflow_id: str) -> None:

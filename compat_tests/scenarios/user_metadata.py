@@ -13,7 +13,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.client import WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy
 
-from compat_tests.env import Env, seconds
+from compat_tests.env import Env, Handle, seconds
 from compat_tests.raw import RawWorker, command, complete_workflow, schedule_activity, start_timer
 from compat_tests.raw_commands import continue_as_new, marker, payload, signal_other, upsert_memo
 
@@ -26,11 +26,19 @@ async def described_activity() -> str:
 
 @workflow.defn
 class DescribedChild:
-    """Ends at once."""
+    """Ends when it is told to, so that it does not race with the task in which its parent hears of its start."""
+
+    def __init__(self) -> None:
+        self._go = False
 
     @workflow.run
     async def run(self) -> str:
+        await workflow.wait_condition(lambda: self._go)
         return "child"
+
+    @workflow.signal
+    def go(self) -> None:
+        self._go = True
 
 
 @workflow.defn
@@ -69,14 +77,21 @@ class Described:
         return "changed"
 
 
+async def _release_child(env: Env, parent: Handle) -> None:
+    await env.wait_event(parent, "CHILD_WORKFLOW_EXECUTION_STARTED")
+    await env.settled(parent)
+    await env.client.get_workflow_handle(f"{parent.id}-c").signal(DescribedChild.go)
+    await env.wait_event(parent, "CHILD_WORKFLOW_EXECUTION_COMPLETED")
+    await env.settled(parent)
+
+
 async def scenario_metadata_everywhere(env: Env) -> None:
     """In the events, in the descriptions of parent and child, and by the SDK's own query."""
     async with env.worker(Described, DescribedChild, activities=[described_activity]):
         handle = await env.client.start_workflow(
             Described.run, id=env.id(), task_queue=env.queue, static_summary="summary", static_details="de\n\ntails"
         )
-        await env.wait_event(handle, "CHILD_WORKFLOW_EXECUTION_COMPLETED")
-        await env.settled(handle)
+        await _release_child(env, handle)
         await env.outcome("metadata", handle.query("__temporal_workflow_metadata"))
         for name, workflow_id in (("parent", handle.id), ("child", f"{handle.id}-c")):
             description = await env.client.get_workflow_handle(workflow_id).describe()
@@ -95,6 +110,7 @@ async def scenario_metadata_of_other_starts(env: Env) -> None:
         handle = await env.client.start_workflow(
             Described.run, id=env.id("signalled"), task_queue=env.queue, start_signal="go", **texts
         )
+        await _release_child(env, handle)
         await env.outcome("result", handle.result())
         env.record("signalled", (await handle.describe()).raw_description.execution_config)
         start = WithStartWorkflowOperation(
@@ -107,6 +123,7 @@ async def scenario_metadata_of_other_starts(env: Env) -> None:
         update = cast("Callable[..., Awaitable[Any]]", env.client.execute_update_with_start_workflow)  # pyright: ignore[reportUnknownMemberType]  (the SDK)
         await env.outcome("update", update(Described.change, start_workflow_operation=start))
         handle = await start.workflow_handle()
+        await _release_child(env, handle)
         await handle.signal(Described.go)
         await env.outcome("updated result", handle.result())
         env.record("updated", (await handle.describe()).raw_description.execution_config)
