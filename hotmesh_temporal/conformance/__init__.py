@@ -17,6 +17,7 @@ import pytest
 _MODULES = (
     "support",
     "fixtures",
+    "services",
     "session",
     "store_symbols",
     "store_state",
@@ -62,6 +63,7 @@ from .inspection import TestStoreInspection, TestStreamInspection
 from .leases import TestLeases
 from .outbox import TestOutbox
 from .search_documents import TestDocuments, TestPaging, TestQuery
+from .services import TestServices
 from .session import TestAppVersions, TestIsolation, TestScoutRoles, TestSession, TestSettings
 from .store_end import TestDependencies, TestExpiry, TestInterrupt, TestScrub
 from .store_find import TestFindJobFields, TestFindJobs
@@ -114,6 +116,7 @@ __all__ = [
     "TestRuns",
     "TestScoutRoles",
     "TestScrub",
+    "TestServices",
     "TestSession",
     "TestSettings",
     "TestStats",

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from ..contracts.commit import MessageLease
-from ..contracts.errors import InvalidArgument, MessageTooLarge
+from ..contracts.errors import CrossProviderTransaction, InvalidArgument, MessageTooLarge, NotSupported
 from ..contracts.stream import StreamService
 from ..contracts.types import KeyParams, KeyType, StreamMessage
-from .support import GROUP, now_ms, outcome, stream_name
+from .support import GROUP, ForeignTransaction, now_ms, outcome, stream_name
 
 
 async def take(
@@ -120,6 +122,22 @@ class TestPublishing:
             await stream.publish_messages(orders, ["small", "x" * (size + 1)])
         with pytest.raises(MessageTooLarge):
             await stream.publish_messages(orders, ["ü" * (size // 2 + 1)])
+        assert await stream.get_stream_depth(orders) == 0
+
+    async def test_publishing_once(self, stream: StreamService, peer_stream: StreamService, orders: str) -> None:
+        message_id = await stream.publish_once(orders, "a", "id/1")
+        again = await peer_stream.publish_once(orders, "a", "id/1")
+        other = await peer_stream.publish_once(orders, "b", "id/2", lease=MessageLease(GROUP, "mine", 30_000))
+        assert message_id is not None
+        assert other not in (None, message_id)
+        if not stream.get_provider_specific_features().supports_dedup:
+            assert again not in (None, message_id)
+            return
+        assert again is None
+        assert await take(stream, orders) == [StreamMessage(message_id, "a", 1)]
+        assert await stream.publish_once(orders, "a", "id/1") is None
+        assert await stream.ack_and_delete(orders, GROUP, [message_id, str(other)]) == 2
+        assert await peer_stream.publish_once(orders, "a", "id/1") is None
         assert await stream.get_stream_depth(orders) == 0
 
     async def test_a_delayed_message(self, stream: StreamService, orders: str) -> None:
@@ -325,6 +343,8 @@ class TestDisposal:
         assert await take(stream, orders) == []
 
     async def test_disposal_in_a_transaction(self, stream: StreamService, orders: str) -> None:
+        if not stream.get_provider_specific_features().supports_transactions:
+            pytest.skip("the provider has no transactions")
         ids = await stream.publish_messages(orders, ["a", "b", "c", "d"])
         await take(stream, orders)
         transaction = stream.transaction()
@@ -336,6 +356,25 @@ class TestDisposal:
         assert await stream.get_stream_depth(orders) == 4
         assert await transaction.exec() == [1, 1, 1, 1, 0]
         assert await stream.get_stream_depth(orders) == 0
+
+    async def test_no_transactions_where_there_are_none(self, stream: StreamService, orders: str) -> None:
+        if stream.get_provider_specific_features().supports_transactions:
+            pytest.skip("the provider has transactions")
+        with pytest.raises(NotSupported):
+            stream.transaction()
+        foreign = ForeignTransaction()
+        ids = await stream.publish_messages(orders, ["a"])
+        calls: list[Callable[[], Any]] = [
+            lambda: stream.publish_messages(orders, ["b"], transaction=foreign),
+            lambda: stream.ack_and_delete(orders, GROUP, ids, transaction=foreign),
+            lambda: stream.acknowledge_messages(orders, GROUP, ids, transaction=foreign),
+            lambda: stream.delete_messages(orders, GROUP, ids, transaction=foreign),
+            lambda: stream.dead_letter_messages(orders, GROUP, ids, transaction=foreign),
+        ]
+        for call in calls:
+            with pytest.raises(CrossProviderTransaction):
+                await call()
+        assert texts(await take(stream, orders)) == ["a"]
 
     async def test_one_stream_does_not_touch_another(self, stream: StreamService, orders: str) -> None:
         ids = await stream.publish_messages(orders, ["a"])
@@ -371,7 +410,7 @@ class TestFeatures:
     async def test_they_are_constant(self, stream: StreamService, peer_stream: StreamService) -> None:
         features = stream.get_provider_specific_features()
         assert features == peer_stream.get_provider_specific_features()
-        assert features.max_message_size >= 1024 * 1024
+        assert features.max_message_size >= 1_000_000
         assert features.max_batch_size >= 1
 
     async def test_keys_are_of_the_own_app(self, stream: StreamService) -> None:

@@ -39,6 +39,11 @@ class Backend(ABC):
     sub: SubService | None = None
     search: SearchService | None = None
 
+    @property
+    def stream_joins_store(self) -> bool:
+        """A commit of the store may publish to and ack from the streams of this backend."""
+        return self.store is not None and self.stream is not None
+
     @abstractmethod
     async def open(self, namespace: str, app_id: str, engine_id: str) -> None:
         """Connect, bring the schema up to date (safe for many processes at once) and ``init`` every service.

@@ -97,6 +97,27 @@ class StreamService(StreamInspection):
         `InvalidArgument` for a ``lease`` together with ``visible_at_ms``, `CrossProviderTransaction`.
         """
 
+    async def publish_once(
+        self,
+        stream: str,
+        message: str,
+        dedup_id: str,
+        *,
+        visible_at_ms: int | None = None,
+        priority: int = 0,
+        lease: MessageLease | None = None,
+    ) -> str | None:
+        """Publish a message unless one with this ``dedup_id`` was published before: then None (extension).
+
+        Where ``supports_dedup`` is False it is published again; else it is recognised while the first one is there, and
+        for some minutes after it was disposed of. Raises as `publish_messages`.
+        """
+        del dedup_id
+        ids = await self.publish_messages(
+            stream, [message], visible_at_ms=visible_at_ms, priority=priority, lease=lease
+        )
+        return ids[0]
+
     @abstractmethod
     async def consume_messages(
         self,

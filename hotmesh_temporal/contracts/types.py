@@ -120,6 +120,7 @@ class StreamFeatures:
     supports_retry: bool = True
     supports_transactions: bool = True
     supports_notifications: bool = True
+    supports_dedup: bool = False
     max_message_size: int = 16 * 1024 * 1024
     max_batch_size: int = 1000
 
