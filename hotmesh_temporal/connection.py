@@ -19,6 +19,7 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from . import _toml
+from .composed import ComposedBackend
 from .contracts.backend import Backend, ConnectionSpec
 
 PROVIDER_GROUP = "hotmesh_temporal.providers"
@@ -27,6 +28,7 @@ SERVICES = ("store", "stream", "sub", "search")
 _BUILT_IN = {
     "sqlite": "hotmesh_temporal.providers.sqlite:SqliteBackend",
     "postgres": "hotmesh_temporal.providers.postgres:PostgresBackend",
+    "nats": "hotmesh_temporal.providers.nats:NatsBackend",
 }
 # What people write (URL schemes and the root modules of drivers), and the provider that it means.
 _ALIASES = {
@@ -53,13 +55,20 @@ _WORKING_FORMS = (
 )
 
 
+_NATS_ALONE = (
+    "NATS cannot be the store: it carries messages but cannot commit a workflow's state. Give it a store beside it: "
+    'connections={"store": "postgresql://…", "stream": "nats://…", "sub": "nats://…"}  or use one database for '
+    f"everything: {_WORKING_FORMS}"
+)
+
+
 class InvalidConnection(ValueError):
     """A connection that cannot be understood or is not supported; the text says what works instead."""
 
 
 @dataclass(frozen=True)
 class Connections:
-    """Where each service lives. For now every service must reach the same database as the store."""
+    """Where each service lives. ``search`` must be where the store is: a document is written in the run's commit."""
 
     store: ConnectionSpec
     stream: ConnectionSpec
@@ -75,23 +84,37 @@ class Connections:
         """The backend of all services, not opened yet.
 
         Raises:
-            InvalidConnection: The services are on different databases, or the provider cannot be loaded.
+            InvalidConnection: A service is where it cannot be, or a provider cannot be loaded.
         """
-        backend = load_provider(self.store.provider)(self.store)
-        for service in SERVICES[1:]:
-            self._require_same_database(service, backend)
-        return backend
-
-    def _require_same_database(self, service: str, backend: Backend) -> None:
-        spec = cast(ConnectionSpec, getattr(self, service))
-        if spec is self.store or spec == self.store:
-            return
-        identity = load_provider(spec.provider)(spec).identity
-        if identity != backend.identity:
+        if self == Connections.of(self.store):
+            return load_provider(self.store.provider)(self.store)
+        found: list[tuple[ConnectionSpec, Backend]] = []
+        parts = {service: self._part(service, found) for service in SERVICES}
+        store, stream, sub, search = (parts[service] for service in SERVICES)
+        if search is not store:
             raise InvalidConnection(
-                f"{service!r} is on {identity}, but 'store' is on {backend.identity}: this version needs all services "
-                "on one database. Give 'store' alone (the others follow it), or the same database to each."
+                f"'search' is on {search.identity}, but 'store' is on {store.identity}: what lists show of a workflow "
+                "is written in the commit that changes it, so both are one database. Leave 'search' out."
             )
+        return store if stream is store and sub is store else ComposedBackend(store, stream, sub)
+
+    def _part(self, service: str, found: list[tuple[ConnectionSpec, Backend]]) -> Backend:
+        """The backend that a service is on; one for all services on one database."""
+        spec = cast(ConnectionSpec, getattr(self, service))
+        for known, backend in found:
+            if known is spec or known == spec:
+                return _offering(service, backend)
+        made = load_provider(spec.provider)(spec)
+        # One database may be written in several ways.
+        backend = next((backend for _, backend in found if backend.identity == made.identity), made)
+        found.append((spec, backend))
+        return _offering(service, backend)
+
+
+def _offering(service: str, backend: Backend) -> Backend:
+    if getattr(backend, service) is None:
+        raise InvalidConnection(f"{backend.identity} does not offer {service!r}: give another database for it")
+    return backend
 
 
 def resolve(
@@ -120,9 +143,9 @@ def resolve(
     if connections is not None:
         return _by_service(connections)
     if connection is not None:
-        return Connections.of(parse(connection))
+        return _alone(parse(connection))
     if target_host and _toml.is_database_url(target_host):
-        return Connections.of(parse(target_host))
+        return _alone(parse(target_host))
     return _from_environment(environ) or _from_temporal_config(environ) or Connections.of(default_connection())
 
 
@@ -188,11 +211,6 @@ def _load_entry_point(name: str) -> Any:
 def _require_provider(name: str) -> None:
     if name in provider_names():
         return
-    if name == "nats":
-        raise InvalidConnection(
-            "NATS cannot be the store: it carries messages but cannot commit a workflow's state; this version does not "
-            f"use it for streams and events either. Forms that work: {_WORKING_FORMS}"
-        )
     raise InvalidConnection(
         f"no provider for {name!r} is installed (installed: {', '.join(provider_names())}). "
         f"Forms that work: {_WORKING_FORMS}"
@@ -258,6 +276,13 @@ def _module_root(driver: ModuleType | type | str) -> str:
     return name.partition(".")[0].lstrip("_")
 
 
+def _alone(spec: ConnectionSpec) -> Connections:
+    """Everything on one database."""
+    if spec.provider == "nats":
+        raise InvalidConnection(_NATS_ALONE)
+    return Connections.of(spec)
+
+
 def _by_service(forms: Mapping[str, Any]) -> Connections:
     if unknown := forms.keys() - set(SERVICES):
         raise InvalidConnection(f"connections= has the keys {_listed(SERVICES)}, not {_listed(unknown)}")
@@ -266,7 +291,7 @@ def _by_service(forms: Mapping[str, Any]) -> Connections:
             'connections= needs a "store": the database that keeps the workflows. Streams and events alone (NATS, for '
             f"example) cannot hold them. Forms that work: {_WORKING_FORMS}"
         )
-    store = parse(forms["store"])
+    store = _alone(parse(forms["store"])).store
     others = {service: parse(forms[service]) for service in SERVICES[1:] if forms.get(service) is not None}
     return Connections(store=store, **{"stream": store, "sub": store, "search": store, **others})
 
@@ -289,7 +314,7 @@ def _from_temporal_config(environ: Mapping[str, str]) -> Connections | None:
             return None
         if isinstance(found, Mapping) and "store" in found:
             return _by_service(found)
-        return Connections.of(parse(found))
+        return _alone(parse(found))
     except (ValueError, RuntimeError, OSError) as error:
         raise InvalidConnection(f"in the Temporal environment configuration: {error}") from error
 

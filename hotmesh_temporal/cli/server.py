@@ -7,13 +7,13 @@ import signal
 
 import click
 
-from hotmesh_temporal.connection import Connections, InvalidConnection, resolve
+from hotmesh_temporal.connection import Connections, InvalidConnection
 from hotmesh_temporal.contracts.errors import ContractError
 from hotmesh_temporal.embedded import new_event_loop, new_frontend
 from hotmesh_temporal.errors import RpcError
 from hotmesh_temporal.transport.grpc_server import GrpcListener
 
-from .options import connection_option, log_level_option, log_to_stderr
+from .options import connection_of, connection_options, log_level_option, log_to_stderr
 
 # How long calls that are under way may take once the server is told to stop, in seconds.
 _GRACE_SECONDS = 1.0
@@ -22,9 +22,11 @@ _GRACE_SECONDS = 1.0
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=7233, show_default=True, help="0 picks a free one.")
 @click.option("--ip", default="127.0.0.1", show_default=True, help="The interface to listen on.")
-@connection_option
+@connection_options
 @log_level_option
-def server(port: int, ip: str, connection: str | None, log_level: str) -> None:
+def server(
+    port: int, ip: str, connection: str | None, store: str | None, stream: str | None, sub: str | None, log_level: str
+) -> None:
     """Serve the Temporal API from your database.
 
     The temporal CLI, the Web UI and the SDKs of every language can then use it.
@@ -35,12 +37,13 @@ def server(port: int, ip: str, connection: str | None, log_level: str) -> None:
     Examples:
         hotmesh-temporal server
         hotmesh-temporal server --port 7300 --connection postgresql://localhost/orders
+        hotmesh-temporal server --store postgresql://localhost/orders --stream nats://localhost --sub nats://localhost
         temporal workflow list --address 127.0.0.1:7300
     """
     log_to_stderr(log_level)
     loop = new_event_loop()
     try:
-        loop.run_until_complete(_serve(resolve(connection), ip, port))
+        loop.run_until_complete(_serve(connection_of(connection, store=store, stream=stream, sub=sub), ip, port))
     except (InvalidConnection, ContractError, RpcError, OSError) as error:
         raise click.ClickException(str(error)) from error
     finally:

@@ -11,23 +11,23 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from hotmesh_temporal.connection import InvalidConnection, resolve
+from hotmesh_temporal.connection import InvalidConnection
 from hotmesh_temporal.contracts.backend import Backend
 from hotmesh_temporal.contracts.errors import ContractError
 from hotmesh_temporal.embedded import new_event_loop
 from hotmesh_temporal.runtime.keys import APP_ID, HOTMESH_NAMESPACE
 from hotmesh_temporal.runtime.verify import Report, verify
 
-from .options import connection_option, log_level_option, log_to_stderr
+from .options import connection_of, connection_options, log_level_option, log_to_stderr
 
 # A check that is over sooner shows no progress.
 _PATIENCE_SECONDS = 2.0
 
 
 @click.command("verify")
-@connection_option
+@connection_options
 @log_level_option
-def command(connection: str | None, log_level: str) -> None:
+def command(connection: str | None, store: str | None, stream: str | None, sub: str | None, log_level: str) -> None:
     """Check every workflow in a database.
 
     Histories have no gaps and end properly, each state is what its history makes it, and whatever a workflow waits for
@@ -42,7 +42,7 @@ def command(connection: str | None, log_level: str) -> None:
     log_to_stderr(log_level)
     loop = new_event_loop()
     try:
-        backend = resolve(connection).backend()
+        backend = connection_of(connection, store=store, stream=stream, sub=sub).backend()
         report = loop.run_until_complete(_verify(backend))
     except (InvalidConnection, ContractError, OSError) as error:
         raise click.ClickException(str(error)) from error
@@ -92,6 +92,8 @@ def summary(report: Report, place: str) -> Iterator[str]:
         yield f"{report.stale_offers:,} queued tasks are over already (harmless: the next worker drops them)"
     if report.loose_timers:
         yield f"{report.loose_timers:,} timers belong to no run (harmless: they are dropped when they fire)"
+    if report.unsent:
+        yield f"{report.unsent:,} messages wait in the outbox (harmless: a worker publishes them)"
     if report.unsettled:
         yield f"{report.unsettled:,} runs changed all the time and could not be checked: run it again"
     for problem in report.problems:

@@ -30,6 +30,7 @@ from .plan import CommitPlan, key_of_state
 
 if TYPE_CHECKING:
     from .matching import Matching
+    from .outbox import Outbox
     from .timers import Timers
 
 _T = TypeVar("_T")
@@ -115,6 +116,8 @@ class Executions:
         self.limits = limits
         self.namespaces = namespaces
         self.matching: Matching = None  # type: ignore[assignment]  # set by the service that owns both
+        self.outbox: Outbox | None = None
+        """Set if the streams are on another database than the store."""
         self.timers: Timers = None  # type: ignore[assignment]  # set by the service that owns both
         self._cache: dict[str, Loaded] = {}
         """The runs that were used last, in order of use."""

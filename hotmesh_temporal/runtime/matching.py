@@ -164,8 +164,7 @@ class Matching:
     def published(self, offer: Offer, message_id: str) -> None:
         """The message is in the stream: hand it over, or tell the others that it is there."""
         if offer.lease is None:
-            self._arrived(offer.stream)
-            self.hints.say(offer.stream)
+            self.arrived(offer.stream)
             return
         delivery = Delivery(offer.stream, StreamMessage(message_id, offer.message), time.monotonic())
         if offer.waiter is not None and not offer.waiter.found.done():
@@ -174,9 +173,15 @@ class Matching:
             self._hand_over(self._queue(offer.stream), delivery)
 
     def withdraw(self, offer: Offer) -> None:
-        """Nothing was published: the poller goes on waiting."""
+        """Nothing was published for it: the poller goes on waiting."""
         if offer.waiter is not None:
             self.free(offer.waiter)
+        offer.waiter = offer.lease = None
+
+    def arrived(self, stream: str) -> None:
+        """A message for anybody is in the stream."""
+        self._arrived(stream)
+        self.hints.say(stream)
 
     def discard(self, key: QueueKey, age_ms: int) -> None:
         """Soon remove the messages of a sticky queue that nobody took in ``age_ms``: they stand for nothing any more.

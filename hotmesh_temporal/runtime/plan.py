@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio.api.history.v1 import History, HistoryEvent
 
-from ..contracts.commit import Ack, Commit, CurrentRunWrite, EventBatch, Mark, Publish, RunWrite, TimerWrite
+from ..contracts.commit import (
+    Ack,
+    Commit,
+    CommitResult,
+    CurrentRunWrite,
+    EventBatch,
+    Mark,
+    Publish,
+    RunWrite,
+    TimerWrite,
+)
 from ..contracts.errors import CurrentRunConflict, DuplicateMark, RevisionConflict, Unavailable
 from ..contracts.search import SearchDocument
 from ..engine.deadlines import next_deadline
@@ -133,13 +143,11 @@ class CommitPlan:
     async def commit(self) -> None:
         """Apply it all. Offers that found a poller are delivered afterwards, or taken back if nothing was applied."""
         executions = self._executions
-        publishes = tuple(Publish(stream=each.stream, message=each.message, lease=each.lease) for each in self._offers)
         commit = Commit(
             runs=tuple(self._runs),
             current_runs=tuple(self.current),
             marks=tuple(self._marks),
-            publishes=publishes,
-            acks=tuple(self._acks),
+            **self._messages(),
             timers=tuple(self._timers),
             cancel_timers=tuple(self._cancel_timers),
             search=tuple(self._documents),
@@ -157,12 +165,27 @@ class CommitPlan:
             self._withdraw()
             self._forget()
             raise
-        for offer, message_id in zip(self._offers, result.message_ids, strict=True):
-            executions.matching.published(offer, message_id)
+        self._hand_over(result)
         for waiter, started in self._given:
             executions.matching.give(waiter, started)
         for queue, waited_ms in self._withdrawn:
             executions.matching.discard(queue, waited_ms)
+
+    def _messages(self) -> dict[str, Any]:
+        """What the commit does in streams: all of it, or if they are elsewhere, what is to be done there."""
+        if self._executions.outbox is not None:
+            return {"outbox": tuple(Publish(stream=each.stream, message=each.message) for each in self._offers)}
+        publishes = (Publish(stream=each.stream, message=each.message, lease=each.lease) for each in self._offers)
+        return {"publishes": tuple(publishes), "acks": tuple(self._acks)}
+
+    def _hand_over(self, result: CommitResult) -> None:
+        outbox = self._executions.outbox
+        if outbox is not None:
+            outbox.send(list(zip(self._offers, result.outbox_ids, strict=True)))
+            outbox.settle(self._acks)
+            return
+        for offer, message_id in zip(self._offers, result.message_ids, strict=True):
+            self._executions.matching.published(offer, message_id)
 
     def _withdraw(self) -> None:
         """Nothing is given to anybody: the pollers go on waiting."""

@@ -21,6 +21,7 @@ from .history import Histories
 from .keys import APP_ID, HOTMESH_NAMESPACE, run_key
 from .matching import Matching
 from .namespaces import Namespaces
+from .outbox import Outbox
 from .queries import Queries
 from .resets import Resets
 from .timers import Timers
@@ -60,6 +61,8 @@ class Runtime:
             stack.push_async_callback(self.hints.close)
             await self.matching.start()
             stack.push_async_callback(self.matching.close)
+            await self._start_outbox()
+            stack.push_async_callback(self.outbox.close)
             stack.push_async_callback(self.queries.close)
             stack.push_async_callback(self.executions.close)
             await self.timers.start()
@@ -77,6 +80,7 @@ class Runtime:
         self.namespaces = Namespaces(store, search)
         self.executions = Executions(store, self.clock, self.limits, self.namespaces)
         self.matching = Matching(stream, self.engine_id)
+        self.outbox = Outbox(store, stream, self.matching, self.clock, self.engine_id)
         self.timers = Timers(store, self.clock, self._fire)
         self.queries = Queries(stream, self.matching, self.clock, self.engine_id)
         self.histories = Histories(store, self.executions, self.watching)
@@ -87,6 +91,13 @@ class Runtime:
         self.executions.changed = self._changed
         self.namespaces.changed = self.hints.say
         self.matching.hints = self.queries.hints = self.hints
+
+    async def _start_outbox(self) -> None:
+        if self.backend.stream_joins_store:
+            await self.outbox.publish_leftovers()
+        else:
+            self.executions.outbox = self.outbox
+            await self.outbox.start()
 
     async def _fire(self, job_id: str) -> bool:
         try:

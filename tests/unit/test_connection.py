@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it has none
+import nats
 import pytest
+from nats.aio.client import Client as NatsClient
 from temporalio.envconfig import ClientConfigProfile
 
 from hotmesh_temporal.connection import (
@@ -81,8 +83,6 @@ async def test_an_existing_pool_is_recognised() -> None:
     [
         ("localhost:7233", "'localhost:7233' is not a database URL"),
         ("mysql://db/x", "no provider for 'mysql' is installed"),
-        ("nats://localhost:4222", "NATS cannot be the store"),
-        ({"class": "nats", "options": {"servers": []}}, "NATS cannot be the store"),
         ({"class": asyncpg}, 'needs "options"'),
         ({"options": {}}, 'needs a "class"'),
         ({"class": asyncpg, "options": {}, "pool": 1}, "not 'pool'"),
@@ -96,9 +96,40 @@ def test_what_does_not_work_is_said_with_what_does(form: Any, text: str) -> None
         parse(form)
 
 
-def test_nats_alone_is_refused_with_forms_that_work() -> None:
-    with pytest.raises(InvalidConnection, match=r'postgresql://.*"class": asyncpg'):
-        resolve(connections={"stream": "nats://x", "sub": "nats://x"})
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"connection": "nats://localhost:4222"},
+        {"connection": {"class": nats, "options": {"servers": []}}},
+        {"target_host": "nats://localhost:4222"},
+        {"connections": {"store": "nats://x"}},
+        {"connections": {"stream": "nats://x", "sub": "nats://x"}},
+        {"environ": {"HOTMESH_CONNECTION": "nats://x"}},
+        {"environ": {"HOTMESH_STREAM": "nats://x"}},
+    ],
+)
+def test_nats_alone_is_refused_with_forms_that_work(given: dict[str, Any]) -> None:
+    no_environment: dict[str, Any] = {"environ": {}}
+    with pytest.raises(InvalidConnection, match=r'"store".*postgresql://.*"class": asyncpg'):
+        resolve(**(no_environment | given))
+
+
+def test_nats_beside_a_store() -> None:
+    both = resolve(connections={"store": "sqlite:///one.db", "stream": "nats://u:secret@b,nats://a", "sub": "nats://a"})
+    backend = both.backend()
+    assert backend.identity.endswith("one.db, stream nats:a:4222,b:4222, sub nats:a:4222")
+    assert not backend.stream_joins_store
+    only_sub = resolve(connections={"store": "sqlite:///one.db", "sub": "nats://a"}).backend()
+    assert only_sub.stream_joins_store
+    with pytest.raises(InvalidConnection, match=r"nats:a:4222 does not offer 'search'"):
+        resolve(connections={"store": "sqlite:///one.db", "search": "nats://a"}).backend()
+
+
+def test_an_existing_nats_client_is_recognised() -> None:
+    client = NatsClient()
+    assert resolve(connections={"store": "sqlite:///x", "stream": client}).stream == ConnectionSpec(
+        "nats", existing=client
+    )
 
 
 def test_a_secret_is_not_repeated_in_an_error() -> None:
@@ -122,10 +153,18 @@ def test_either_connection_or_connections() -> None:
         resolve(POSTGRES, connections={"store": POSTGRES})
 
 
-def test_services_on_two_databases_are_refused() -> None:
-    both = resolve(connections={"store": "sqlite:///one.db", "stream": "sqlite:///two.db"})
-    with pytest.raises(InvalidConnection, match=r"'stream' is on sqlite:.*two\.db.*'store' is on sqlite:.*one\.db"):
+def test_search_on_another_database_is_refused() -> None:
+    both = resolve(connections={"store": "sqlite:///one.db", "search": "sqlite:///two.db"})
+    with pytest.raises(InvalidConnection, match=r"'search' is on sqlite:.*two\.db.*'store' is on sqlite:.*one\.db"):
         both.backend()
+
+
+def test_services_on_several_databases() -> None:
+    several = {"store": POSTGRES, "stream": "sqlite:///one.db", "sub": "sqlite:///one.db"}
+    backend = resolve(connections=several).backend()
+    assert not backend.stream_joins_store
+    assert backend.identity.count("one.db") == 2
+    assert "secret" not in backend.identity
 
 
 def test_one_database_may_be_written_in_two_ways(tmp_path: Path) -> None:
@@ -199,7 +238,7 @@ def test_the_default_is_a_file_under_the_working_directory(tmp_path: Path) -> No
 
 
 def test_providers_are_found_and_loaded() -> None:
-    assert {"postgres", "sqlite"} <= set(provider_names())
+    assert {"nats", "postgres", "sqlite"} <= set(provider_names())
     assert Connections.of(parse("sqlite:///x.db")).backend().identity.startswith("sqlite:")
     with pytest.raises(InvalidConnection, match="no provider for 'nothing'"):
         load_provider("nothing")
