@@ -22,7 +22,7 @@ _LINE = re.compile(r"^\s*(?P<sources>\S.*?)\s+--(?P<label>.+?)-*>\s+(?P<target>\
 _HEAD = """# States
 
 What the entities of a workflow execution go through. Each diagram is made of the drawing at the top of the machine's
-file by `make docs`; `tests/engine/test_states.py` watches thousands of made-up lives for a step that is not in it.
+file by `make docs`; `tests/engine/test_states.py` watches a thousand made-up lives for a step that is not in it.
 """
 
 

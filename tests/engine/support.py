@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any, TypeVar
 
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -44,9 +43,15 @@ from hotmesh_temporal.engine.opening import Opening, begin, expiration, open_run
 from hotmesh_temporal.engine.protos import duration
 from hotmesh_temporal.engine.reset import Fork
 from hotmesh_temporal.engine.turn import Turn
-from hotmesh_temporal.errors import TaskFailed
+from hotmesh_temporal.errors import RpcError, TaskFailed
 
 T = TypeVar("T")
+
+TaskToken = tuple[int, int, int, int]
+"""What tells a workflow task that a worker was given from all others: scheduled, started, attempt, when."""
+
+ActivityToken = tuple[int, int]
+"""The same for the attempt of an activity: scheduled, attempt."""
 
 BEGIN = 1_700_000_000 * SECOND
 QUEUE = "queue"
@@ -97,8 +102,9 @@ class Step:
 class Run:
     """A run and all that was recorded of it.
 
-    ``next_run`` is the run that followed it, once there is one; ``offered`` are the events whose tasks were offered,
-    with the stamps of these tasks; ``delivered`` is what reached the run by a message or a token that may come again.
+    ``next_run`` is the run that followed it, once there is one; ``offered`` are the tasks that lie in queues,
+    ``ordered`` the wishes to other runs. ``delivered`` is what reached the run by a message or a token that may come
+    again; ``task_tokens`` and ``activity_tokens`` are of all tasks that workers were given.
     """
 
     def __init__(
@@ -107,45 +113,75 @@ class Run:
         *,
         wait: float = 0,
         limits: Limits | None = None,
+        now: int = BEGIN,
     ) -> None:
-        self.now = BEGIN
+        self.now = now
         self.limits = limits or Limits()
-        self._ids = count(1)
+        self._last_id = 0
         turn = open_run(
             self.context(), Opening("default", "workflow", self.new_id(), attributes or started(), wait=seconds(wait))
         )
         begin(turn)
-        self.origin = turn.origin
-        self.history: list[HistoryEvent] = []
-        self.next_run: Run | None = None
-        self.offered: set[tuple[int, int]] = set()
-        self.delivered: list[Callable[[Turn], object]] = []
-        self.opened = self._accept(turn)
+        self._begin(turn)
 
     @classmethod
     def of(cls, turn: Turn, now: int, limits: Limits) -> Run:
         """The run that a decision on another one has opened."""
         run = cls.__new__(cls)
-        run.now, run.limits, run._ids, run.origin = now, limits, count(1000), turn.origin
-        run.history, run.next_run, run.offered, run.delivered = [], None, set(), []
-        run.opened = run._accept(turn)
+        run.now, run.limits, run._last_id = now, limits, 1000
+        run._begin(turn)
         return run
+
+    def _begin(self, turn: Turn) -> None:
+        self.origin = turn.origin
+        self.history: list[HistoryEvent] = []
+        self.next_run: Run | None = None
+        self.offered: set[TaskDispatch] = set()
+        self.ordered: set[str] = set()
+        self.delivered: list[Callable[[Turn], object]] = []
+        self.task_tokens: list[TaskToken] = []
+        self.activity_tokens: list[ActivityToken] = []
+        self.loses_races = False
+        self.opened = self._accept(turn)
 
     def new_id(self) -> str:
         """The next id."""
-        return f"id-{next(self._ids)}"
+        self._last_id += 1
+        return f"id-{self._last_id}"
 
     def context(self) -> Context:
         """A decision's surroundings, now."""
         return Context(self.now, self.new_id, self.limits)
 
     def step(self, decide: Callable[[Turn], object]) -> Step:
-        """Make a decision and keep what it did."""
-        before = encode_state(self.state)
-        turn = Turn(self.context(), decode_state(before), self.origin)
-        decide(turn)
-        turn.settle(before)
+        """Make a decision and keep what it did. A run that ``loses_races`` makes it in vain first."""
+        if not self.loses_races:
+            return self._accept(self._decide(decide))
+        last_id, origin, length = self._last_id, self.origin.SerializeToString(), len(self.history)
+        in_vain = self._decide(decide)
+        assert (encode_state(self.state), self.origin.SerializeToString()) == (self.data, origin)
+        assert len(self.history) == length
+        self._last_id = last_id
+        turn = self._decide(decide)
+        assert encode_state(turn.state) == encode_state(in_vain.state), "made again, the decision is another one"
+        assert turn.events == in_vain.events
+        assert (turn.dispatches, turn.orders) == (in_vain.dispatches, in_vain.orders)
         return self._accept(turn)
+
+    def _decide(self, decide: Callable[[Turn], object]) -> Turn:
+        """A refusal leaves a turn that others share as it was, once it is put back."""
+        turn = Turn(self.context(), decode_state(self.data), self.origin)
+        before = turn.snapshot()
+        try:
+            decide(turn)
+        except (RpcError, TaskFailed):
+            turn.restore(before)
+            assert encode_state(turn.state) == self.data
+            assert (turn.events, turn.dispatches, turn.withdrawn, turn.orders) == ([], [], [], [])
+            assert turn.next_run is None
+            raise
+        turn.settle(self.data)
+        return turn
 
     def _deliver(self, decide: Callable[[Turn], object]) -> Step:
         """A decision that a message or a token leads to."""
@@ -154,17 +190,33 @@ class Run:
         return step
 
     def _accept(self, turn: Turn) -> Step:
-        self.state: ExecutionState = decode_state(encode_state(turn.state))
-        self.history += [HistoryEvent.FromString(each.SerializeToString()) for each in turn.events]
-        self.offered |= {(each.event_id, each.stamp) for each in turn.dispatches}
+        self.data = encode_state(turn.state)
+        """The stored state."""
+        self.state: ExecutionState = decode_state(self.data)
+        self.history += [copy(each) for each in turn.events]
+        self.offered.update(turn.dispatches)
+        orders = [f"{each.work.value} {each.event_id}" for each in turn.orders]
+        self.ordered.update(orders)
+        self._note_tokens()
         if turn.next_run is not None:
             self.next_run = Run.of(turn.next_run, self.now, self.limits)
         return Step(
             [title(each) for each in turn.events],
             [offer(each) for each in turn.dispatches],
             len(self.state.buffered),
-            [f"{each.work.value} {each.event_id}" for each in turn.orders],
+            orders,
         )
+
+    def _note_tokens(self) -> None:
+        """What workers have now."""
+        if self.state.task_in_flight:
+            token = self._token()
+            if token not in self.task_tokens[-1:]:
+                self.task_tokens.append(token)
+        for each in self.state.activities.values():
+            token = (each.scheduled_event_id, each.attempt)
+            if each.started and token not in self.activity_tokens:
+                self.activity_tokens.append(token)
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -185,8 +237,17 @@ class Run:
         """A worker takes the workflow task that is offered."""
         task = self.state.task
         assert task is not None
-        given = (task.scheduled_event_id, task.attempt)
-        return self._deliver(lambda turn: taken(tasks.take_workflow_task(turn, *given, self.new_id(), WORKER, VERSION)))
+        given, offered_at = (task.scheduled_event_id, task.attempt), task.scheduled_at
+
+        def decide(turn: Turn) -> None:
+            # What is left of a task without events that was dropped may bring the next one: that is no harm.
+            if turn.state.task is not None and turn.state.task.scheduled_at != offered_at:
+                raise Stale
+            taken(tasks.take_workflow_task(turn, *given, self.new_id(), WORKER, VERSION))
+
+        step = self._deliver(decide)
+        self.offered.discard(TaskDispatch(False, task.queue, task.sticky, *given))
+        return step
 
     def answer(
         self,
@@ -214,15 +275,9 @@ class Run:
             request.sticky_attributes.CopyFrom(
                 StickyExecutionAttributes(worker_task_queue=queue, schedule_to_start_timeout=wait)
             )
-        token = self._token()
+        return self._deliver(answering(self._token(), request))
 
-        def decide(turn: Turn) -> None:
-            tasks.check_workflow_task(turn.state, *token)
-            tasks.answer_workflow_task(turn, request)
-
-        return self._deliver(decide)
-
-    def _token(self) -> tuple[int, int, int, int]:
+    def _token(self) -> TaskToken:
         """What tells the workflow task in flight from all others."""
         task = self.state.task
         assert task is not None
@@ -264,11 +319,25 @@ class Run:
         """A worker takes the attempt that is offered."""
         pending = self.activity(activity_id)
         given = (pending.scheduled_event_id, pending.stamp)
-        return self._deliver(lambda turn: taken(_take_activity(turn, *given, self.new_id())))
+        step = self._deliver(lambda turn: taken(take_activity(turn, *given, self.new_id())))
+        self.offered.discard(TaskDispatch(True, pending.queue, False, *given))
+        return step
 
     def complete_activity(self, activity_id: str = "a") -> Step:
         """The attempt succeeds."""
-        return self._outcome(activity_id, lambda turn, each: not activity.complete(turn, each, payloads("done"), BY))
+        return self._outcome(activity_id, OUTCOMES["complete"])
+
+    def complete_by_id(self, activity_id: str = "a") -> Step:
+        """Somebody has the result, maybe before any worker has begun."""
+
+        def decide(turn: Turn) -> None:
+            pending = tasks.find_activity(turn.state, activity_id)
+            if not pending.started:
+                activity.start(turn, pending, "", WORKER)
+            activity.complete(turn, pending, payloads("done"), BY)
+            workflow_task.schedule(turn)
+
+        return self.step(decide)
 
     def fail_activity(self, activity_id: str = "a", error: Failure | None = None) -> Step:
         """The attempt fails."""
@@ -276,7 +345,7 @@ class Run:
 
     def cancel_activity(self, activity_id: str = "a") -> Step:
         """The worker stops because it was asked to."""
-        return self._outcome(activity_id, lambda turn, each: not activity.cancel_at_worker(turn, each, None, WORKER))
+        return self._outcome(activity_id, OUTCOMES["cancel"])
 
     def heartbeat(self, activity_id: str = "a", details: str = "alive") -> Step:
         """The worker says that it is alive."""
@@ -311,15 +380,8 @@ class Run:
 
     def _outcome(self, activity_id: str, change: Callable[[Turn, Activity], bool]) -> Step:
         """``change`` says whether the workflow has to hear of it."""
-
         pending = self.activity(activity_id)
-        token = (pending.scheduled_event_id, pending.attempt)
-
-        def decide(turn: Turn) -> None:
-            if change(turn, tasks.check_activity(turn.state, *token)):
-                workflow_task.schedule(turn)
-
-        return self._deliver(decide)
+        return self._deliver(reporting((pending.scheduled_event_id, pending.attempt), change))
 
     # -- other runs ---------------------------------------------------------------------------------------------
 
@@ -384,8 +446,7 @@ class Run:
 
     def ask(self, update_id: str = "u") -> Step:
         """Somebody sends an update."""
-        request = Request(meta=Meta(update_id=update_id), input=Input(name="change"))
-        return self.step(lambda turn: update.ask(turn, request))
+        return self.step(lambda turn: update.ask(turn, _request(update_id)))
 
     def sent(self) -> list[str]:
         """The updates that went to the worker along with the task that it has."""
@@ -426,10 +487,24 @@ def reject(update_id: str = "u") -> Message:
     return _message(update_id, "reject", Rejection(failure=failure("rejected")))
 
 
+def accept_given(update_id: str = "u") -> Message:
+    """A worker accepts an update, and gives its request back."""
+    return _message(update_id, "accept", Acceptance(accepted_request=_request(update_id)))
+
+
+def reject_given(update_id: str = "u") -> Message:
+    """A worker rejects an update, and gives its request back."""
+    return _message(update_id, "reject", Rejection(failure=failure("rejected"), rejected_request=_request(update_id)))
+
+
 def respond(update_id: str = "u") -> Message:
     """A worker has the outcome of an update."""
     body = Response(meta=Meta(update_id=update_id), outcome=Outcome(success=payloads("done")))
     return _message(update_id, "complete", body)
+
+
+def _request(update_id: str) -> Request:
+    return Request(meta=Meta(update_id=update_id), input=Input(name="change"))
 
 
 def _message(update_id: str, what: str, body: ProtoMessage) -> Message:
@@ -443,8 +518,38 @@ VERSION = WorkerVersionStamp(build_id="build")
 BY = Answerer(WORKER)
 
 
-def _take_activity(turn: Turn, event_id: int, stamp: int, request_id: str) -> Activity | None:
+OUTCOMES: dict[str, Callable[[Turn, Activity], bool]] = {
+    "complete": lambda turn, each: not activity.complete(turn, each, payloads("done"), BY),
+    "fail": lambda turn, each: not activity.fail(turn, each, failure(), BY),
+    "cancel": lambda turn, each: not activity.cancel_at_worker(turn, each, None, WORKER),
+    "heartbeat": lambda turn, each: activity.heartbeat(turn, each, payloads("alive")) is not None,
+}
+"""What a worker may report of an attempt; true if the workflow has to hear of it."""
+
+
+def take_activity(turn: Turn, event_id: int, stamp: int, request_id: str) -> Activity | None:
+    """A worker takes what was offered, if it is of use."""
     return tasks.take_activity_task(turn, event_id, stamp, request_id, WORKER)
+
+
+def answering(token: TaskToken, request: RespondWorkflowTaskCompletedRequest) -> Callable[[Turn], None]:
+    """A worker answers the workflow task of the token."""
+
+    def decide(turn: Turn) -> None:
+        tasks.check_workflow_task(turn.state, *token)
+        tasks.answer_workflow_task(turn, request)
+
+    return decide
+
+
+def reporting(token: ActivityToken, change: Callable[[Turn, Activity], bool]) -> Callable[[Turn], None]:
+    """A worker reports of the attempt of the token; ``change`` says whether the workflow has to hear of it."""
+
+    def decide(turn: Turn) -> None:
+        if change(turn, tasks.check_activity(turn.state, *token)):
+            workflow_task.schedule(turn)
+
+    return decide
 
 
 class Stale(Exception):

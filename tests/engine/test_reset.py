@@ -10,8 +10,8 @@ from temporalio.api.enums.v1 import EventType
 from hotmesh_temporal.engine.reset import SIGNALS, UPDATES, Fork
 from hotmesh_temporal.errors import RpcError
 from tests.engine import commands
+from tests.engine.sound import check
 from tests.engine.support import QUEUE, Run, accept, copy, respond, seconds, title
-from tests.engine.test_properties import check
 
 NEW = ["WorkflowTaskFailed", "WorkflowTaskScheduled"]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+from temporalio.api.protocol.v1 import Message
 
 from hotmesh_temporal.engine.context import Limits
-from hotmesh_temporal.errors import RpcError
+from hotmesh_temporal.errors import RpcError, TaskFailed
 from tests.engine import commands
-from tests.engine.support import Run, Step, accept, reject, respond
+from tests.engine.support import Run, Step, accept, accept_given, attributes_of, reject, reject_given, respond
 
 
 def idle(limits: Limits | None = None) -> Run:
@@ -174,3 +177,30 @@ def test_limits() -> None:
     run.answer(messages=[accept("c"), respond("c")])
     with pytest.raises(RpcError, match=r"distinct updates in this workflow has been reached \(3\)"):
         run.ask("d")
+
+
+@pytest.mark.parametrize("say", [accept, reject])
+def test_what_is_not_known_is_neither_accepted_nor_rejected(say: Callable[[str], Message]) -> None:
+    run = idle()
+    run.signal()
+    run.take()
+    with pytest.raises(TaskFailed, match="wasn't found on the server"):
+        run.answer(messages=[say("u")])
+
+
+def test_what_is_not_known_is_accepted_along_with_its_request() -> None:
+    run = idle()
+    run.signal()
+    run.take()
+    step = run.answer(messages=[accept_given(), respond()])
+    assert step.events[1:] == ["9 WorkflowExecutionUpdateAccepted", "10 WorkflowExecutionUpdateCompleted"]
+    (accepted,) = attributes_of(run, "workflow_execution_update_accepted")
+    assert accepted.accepted_request.meta.update_id == "u"
+
+
+def test_nobody_waits_for_the_rejection_of_what_is_not_known() -> None:
+    run = idle()
+    run.signal()
+    run.take()
+    assert run.answer(messages=[reject_given()]).events == ["8 WorkflowTaskCompleted"]
+    assert run.state.rejected_updates == []

@@ -21,7 +21,7 @@ def _accept(turn: Turn, update_id: str, body: Acceptance) -> None:
 
 
 def _reject(turn: Turn, update_id: str, body: Rejection) -> None:
-    update.reject(turn, update_id, body.failure)
+    update.reject(turn, update_id, body.failure, gives_request=body.HasField("rejected_request"))
 
 
 def _complete(turn: Turn, update_id: str, body: Response) -> None:

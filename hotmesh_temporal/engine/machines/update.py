@@ -4,6 +4,7 @@
     asked --sent with a task--> sent
     sent --rejected, task failed--> (none)
     sent --accepted--> accepted
+    (none) --accepted along with its request, though it is not known (any more)--> accepted
     accepted --completed--> completed
 
 Only accepted and completed are events, and admitted: what a reset takes over from the run before it. Up to
@@ -113,9 +114,10 @@ def admit(turn: Turn, request: Request, origin: int) -> None:
 
 
 def accept(turn: Turn, update_id: str, acceptance: Acceptance) -> None:
-    """The worker takes it on."""
+    """The worker takes it on. One that is not known is as good if the worker gives the request back."""
     state = turn.state
-    if update_id in state.updates:
+    unknown = update_id not in state.asked_updates and not acceptance.HasField("accepted_request")
+    if update_id in state.updates or unknown:
         raise _wrong_state(state, update_id, "Acceptance")
     asked = state.asked_updates.pop(update_id, None)
     request: Request | None = acceptance.accepted_request
@@ -144,11 +146,16 @@ def complete(turn: Turn, update_id: str, response: Response) -> None:
     )
 
 
-def reject(turn: Turn, update_id: str, failure: Failure) -> None:
-    """The worker refuses it; this leaves no event."""
+def reject(turn: Turn, update_id: str, failure: Failure, *, gives_request: bool = False) -> None:
+    """The worker refuses it; this leaves no event.
+
+    ``gives_request``: it gives the request back, so that it may be one that is not known: nobody waits for it.
+    """
     state = turn.state
     asked = state.asked_updates.pop(update_id, None)
     if asked is None:
+        if gives_request and update_id not in state.updates:
+            return
         raise _wrong_state(state, update_id, "Rejection")
     _keep_rejection(turn, asked, failure.SerializeToString())
 
