@@ -25,7 +25,7 @@ async def test_scenario(runner: Runner, target: str, scenario: str) -> None:
         theirs.append(await runner.start("temporal", scenario, function, repeat=len(theirs)))
         pairs = [(theirs[-1], run) for run in ours or theirs[:-1]]
         found += [_difference(expected, actual, target) for expected, actual in pairs]
-    assert not all(found), "\n\n".join(found[1:])
+    assert not all(found), "\n\n".join(dict.fromkeys(found[1:]))
 
 
 def _difference(expected: Run, actual: Run, target: str) -> str:

@@ -139,7 +139,13 @@ class Family:
             return not run.parent.closed and not run.child.closed
         if not run.parent.closed or run.child.closed:
             return False
-        return run.child.policy == TERMINATE or (run.child.policy == REQUEST_CANCEL and not run.cancel_requested)
+        return run.child.policy == TERMINATE or (
+            run.child.policy == REQUEST_CANCEL and not self._was_cancelled(run.child)
+        )
+
+    def _was_cancelled(self, child: Child) -> bool:
+        """The request may have come to an earlier run of a child that is tried again."""
+        return any(run.cancel_requested for run in self.runs if run.child is child)
 
     async def _look(self) -> None:
         """Read the histories of all runs that are open, and of those that they lead to."""

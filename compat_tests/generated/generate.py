@@ -76,7 +76,7 @@ class Generator:
         how = self._pick({"ok": 8, "fail": 2, "again": 1.5 if place.depth < 2 else 0})
         end: Node = {"how": how}
         if how != "again" and self._chance(0.15):
-            end["last"] = [self._parked()]
+            end["last"] = [self._parked(may_cancel=False)]
         if how == "fail":
             end["until"] = self._rng.choice([2, 3])
             end["fatal"] = self._chance(0.3)
@@ -186,8 +186,12 @@ class Generator:
             node |= {"held": held, "gate": self._do_gate(place), "during": [self._new("release"), *node["during"]]}
         return node
 
-    def _parked(self) -> Node:
-        kinds = [self._pick({"signal": 4, "cancel": 0.7, "release": 3}) for _ in range(self._rng.randint(1, 3))]
+    def _parked(self, *, may_cancel: bool = True) -> Node:
+        """A run that is cancelled as it ends carries out its last task once more, and may not get past what it had
+        under way in it: the SDK's core fails that task again and again.
+        """
+        weights = {"signal": 4, "release": 3} | ({"cancel": 0.7} if may_cancel else {})
+        kinds = [self._pick(weights) for _ in range(self._rng.randint(1, 3))]
         return self._new("local_hold", during=[self._new(kind) for kind in kinds])
 
     def _do_patch(self, place: Place) -> Node:

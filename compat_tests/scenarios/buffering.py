@@ -175,6 +175,28 @@ async def scenario_buffered_signals_of_a_task_that_times_out(env: Env) -> None:
     await env.history(workflow_id)
 
 
+async def scenario_buffered_events_too_many(env: Env) -> None:
+    """One more than a hundred: the task fails, and the answer of its worker comes too late."""
+    workflow_id, worker, task = await _busy(env)
+    for number in range(101):
+        await _signal(env, workflow_id, f"s{number}")
+    await env.history(workflow_id, "as soon as it was too many")
+    await _signal(env, workflow_id, "one more")
+    await env.outcome("too late", worker.complete(task, complete_workflow()))
+    await worker.run_task(complete_workflow())
+    await env.history(workflow_id)
+
+
+async def scenario_buffered_events_too_large(env: Env) -> None:
+    """More than two megabytes of them."""
+    workflow_id, worker, task = await _busy(env)
+    for number in range(5):
+        await _signal(env, workflow_id, f"s{number}", input=payloads(f'"{"x" * 500_000}"'))
+    await env.outcome("too late", worker.complete(task, complete_workflow()))
+    await worker.run_task(complete_workflow())
+    await env.history(workflow_id)
+
+
 async def scenario_signals_before_the_first_task(env: Env) -> None:
     """A run that waits: several signals, no task before its time."""
     workflow_id, worker = env.id(), RawWorker(env)

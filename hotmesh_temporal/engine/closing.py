@@ -68,7 +68,7 @@ def time_out(turn: Turn, *, whole_chain: bool) -> None:
     else:
         backoff, new_run_id = _retry_or_tick(turn, failure)
     if turn.state.task_in_flight:
-        workflow_task.fail(turn, workflow.FORCE_CLOSE, None, workflow.SERVER)
+        workflow_task.fail(turn, workflow_task.FORCE_CLOSE, None, workflow.SERVER)
     turn.flush()
     workflow.close(
         turn,

@@ -65,6 +65,12 @@ class Limits:
     state_size: int = 8 * 1024 * 1024
     """Of a run's stored state from which on it is terminated (limit.mutableStateSize.error)."""
 
+    buffered_events: int = 100
+    """That wait for a workflow task in flight (history.maximumBufferedEventsBatch)."""
+
+    buffered_size: int = 2 * 1024 * 1024
+    """The same for their size (history.maximumBufferedEventsSizeInBytes)."""
+
     # What a run may have pending.
     pending_activities: int = 2000
     """(limit.numPendingActivities.error)"""

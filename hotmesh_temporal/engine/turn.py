@@ -134,8 +134,10 @@ class Turn:
 
     def settle(self, before: bytes) -> None:
         """A decision on the state ``before`` is made. If it changed the run, without events, and is not about the
-        speculative task that is pending, that one is written down: the run is not idle any more.
+        speculative task that is pending, that one is written down: the run is not idle any more. If it added to what
+        waits for the task in flight, that may be too much by now.
         """
+        workflow_task.shed_buffer(self)
         kept, self.keeps_speculative = self.keeps_speculative, False
         task = self.state.task
         if task is not None and task.speculative and not kept and encode_state(self.state) != before:

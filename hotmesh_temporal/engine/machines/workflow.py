@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Header, Link, Memo, Payload, Payloads, SearchAttributes, WorkflowExecution
-from temporalio.api.enums.v1 import EventType, ParentClosePolicy, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import EventType, ParentClosePolicy
 from temporalio.api.history.v1 import (
     HistoryEvent,
     WorkflowExecutionCancelRequestedEventAttributes,
@@ -37,7 +37,6 @@ SERVER = "history-service"
 """The identity under which the service itself acts."""
 _RESETTER = "history-resetter"
 """The identity under which a reset ends a run."""
-FORCE_CLOSE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND
 
 if TYPE_CHECKING:
     from ..turn import Turn
@@ -89,7 +88,7 @@ def request_cancel(
 def terminate(turn: Turn, reason: str, details: Payloads | None, identity: str, links: Sequence[Link] = ()) -> None:
     """End the run at once; a workflow task in flight fails first, so that its buffered events are kept."""
     if turn.state.task_in_flight:
-        workflow_task.fail(turn, FORCE_CLOSE, None, SERVER)
+        workflow_task.fail(turn, workflow_task.FORCE_CLOSE, None, SERVER)
     turn.flush()
     close(turn, WorkflowExecutionTerminatedEventAttributes(reason=reason, details=details, identity=identity), links)
 
@@ -97,7 +96,7 @@ def terminate(turn: Turn, reason: str, details: Payloads | None, identity: str, 
 def give_way(turn: Turn, reason: str) -> None:
     """End the run because of a reset. Children and the parent are left to the run that the reset makes."""
     if turn.state.task_in_flight:
-        workflow_task.fail(turn, FORCE_CLOSE, None, SERVER)
+        workflow_task.fail(turn, workflow_task.FORCE_CLOSE, None, SERVER)
     turn.flush()
     turn.state.gave_way = True
     close(turn, WorkflowExecutionTerminatedEventAttributes(reason=reason, identity=_RESETTER))

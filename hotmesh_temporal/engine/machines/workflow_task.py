@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 _SERVER = "history-service"
 _NO_REQUEST = "emptyUuid"
 """What the server writes as request of a task that nobody has asked for."""
+FORCE_CLOSE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND
 _RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
 
 _JITTER = 0.2
@@ -335,6 +336,17 @@ def time_out(turn: Turn, kind: int) -> None:
             timeout_type=kind,  # type: ignore[arg-type]  # enum values are ints
         )
     )
+
+
+def shed_buffer(turn: Turn) -> None:
+    """More events wait for the task in flight than may: it fails, they take their place, and it is tried again."""
+    state, limits = turn.state, turn.ctx.limits
+    if not state.task_in_flight:
+        return
+    if len(state.buffered) > limits.buffered_events or sum(map(len, state.buffered)) > limits.buffered_size:
+        fail(turn, FORCE_CLOSE, None, _SERVER)
+        turn.flush()
+        schedule(turn)
 
 
 def has_or_repeats(state: ExecutionState) -> bool:

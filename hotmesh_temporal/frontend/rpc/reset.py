@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from temporalio.api.enums.v1 import ResetReapplyType
 from temporalio.api.workflow.v1 import PostResetOperation
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest, ResetWorkflowExecutionResponse
 
@@ -27,6 +28,8 @@ async def reset_workflow_execution(
     if not request.request_id:
         raise invalid_argument("RequestId is not set on request.")
     validate.length("RequestId", request.request_id)
+    if request.reset_reapply_type not in ResetReapplyType.values():
+        raise invalid_argument(f"Unknown ResetReapplyType: {request.reset_reapply_type}.")
     _check_operations(request.post_reset_operations)
     order = ResetOrder(
         request.namespace,
