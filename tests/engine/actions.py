@@ -100,10 +100,10 @@ def _ask_and_take(life: Life) -> None:
         life.run.take()
 
 
-@action(lambda life: life.in_flight)
+@action(lambda life: life.in_flight, often=3)
 def answer_carelessly(life: Life) -> None:
     """As a worker that mixes up ids and answers twice."""
-    said = [life.pick(CARELESS)(life.pick(_known_updates(life))) for _ in range(2)]
+    said = [life.pick(CARELESS)(life.pick(_known_updates(life))) for _ in range(life.pick([1, 1, 2]))]
     _answer(life, [_ordinary(life) for _ in range(life.random.randrange(3))], said)
 
 
