@@ -26,7 +26,7 @@ _MANY_NAMESPACES = {
 }
 """Scenarios make more namespaces in a second than the server lets anybody make by default."""
 
-TARGETS = ("temporal", "sqlite", "postgres")
+TARGETS = ("temporal", "sqlite", "postgres", "redis")
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,23 @@ class PostgresTarget(Target):
         self._server.stop()
 
 
+class RedisTarget(Target):
+    """This project on a private Valkey server that syncs every write."""
+
+    async def _launch(self) -> Connection:
+        from tests.support.redis_server import RedisServer
+
+        self._server = RedisServer()
+        await asyncio.to_thread(self._server.start)
+        return Connection("hotmesh", self._server.url)
+
+    async def stop(self) -> None:
+        await _close(self.client)
+        if self.small:
+            await self._engine.release()
+        self._server.stop()
+
+
 def _dynamic_config() -> dict[str, str]:
     return {setting: str(value) for setting, value in _SMALL_LIMITS.values()}
 
@@ -169,4 +186,10 @@ async def _close(client: Client) -> None:
 
 def new_target(name: str, *, small: bool = False) -> Target:
     """A target that is not started, by its name on the command line; see `small_limits`."""
-    return {"temporal": TemporalTarget, "sqlite": SqliteTarget, "postgres": PostgresTarget}[name](small=small)
+    targets: dict[str, type[Target]] = {
+        "temporal": TemporalTarget,
+        "sqlite": SqliteTarget,
+        "postgres": PostgresTarget,
+        "redis": RedisTarget,
+    }
+    return targets[name](small=small)

@@ -29,6 +29,7 @@ _BUILT_IN = {
     "sqlite": "hotmesh_temporal.providers.sqlite:SqliteBackend",
     "postgres": "hotmesh_temporal.providers.postgres:PostgresBackend",
     "nats": "hotmesh_temporal.providers.nats:NatsBackend",
+    "redis": "hotmesh_temporal.providers.redis:RedisBackend",
 }
 # What people write (URL schemes and the root modules of drivers), and the provider that it means.
 _ALIASES = {
@@ -40,6 +41,9 @@ _ALIASES = {
     "psycopg_pool": "postgres",
     "rediss": "redis",
     "sqlite3": "sqlite",
+    "unix": "redis",
+    "valkey": "redis",
+    "valkeys": "redis",
 }
 # Option names of drivers that we recognise but do not use, and the name that the provider knows.
 _OPTION_NAMES = {

@@ -1,0 +1,171 @@
+"""How to reach a server: every form that a user may write, read into `Settings`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from hotmesh_temporal.contracts import ConnectionSpec
+from hotmesh_temporal.contracts.errors import InvalidArgument
+
+from .driver import async_module, connection_module, exceptions, never_again, redis_module
+from .keys import DEFAULT_PREFIX
+
+CONNECT_TIMEOUT_S = 5.0
+COMMAND_TIMEOUT_S = 30.0
+"""Default bound of one command: a server that vanished without a word must not block a caller for ever."""
+
+DEFAULT_MAX_CONNECTIONS = 16
+
+_OWN_OPTIONS = frozenset({"prefix", "max_connections"})
+_SCHEMES = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss", "unix": "unix"}
+# What of a client's settings says where and who; the rest steers a client that is not ours.
+_KEPT = frozenset(
+    [
+        "host",
+        "port",
+        "path",
+        "db",
+        "username",
+        "password",
+        "credential_provider",
+        "client_name",
+        "socket_timeout",
+        "socket_connect_timeout",
+        "socket_keepalive",
+        "socket_keepalive_options",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything needed to open connections. ``options`` may hold a password: never log them."""
+
+    connection_class: Any
+    options: Mapping[str, Any] = field(repr=False)
+    prefix: str = DEFAULT_PREFIX
+    max_connections: int = DEFAULT_MAX_CONNECTIONS
+
+    @property
+    def place(self) -> str:
+        """Host, port and database number, without secrets."""
+        if "path" in self.options:
+            return f"{self.options['path']}/{self.options.get('db') or 0}"
+        return f"{self.options.get('host')}:{self.options.get('port')}/{self.options.get('db') or 0}"
+
+    @property
+    def identity(self) -> str:
+        """See `Backend.identity`."""
+        return f"redis:{self.place}?{self.prefix}"
+
+
+def settings_of(spec: ConnectionSpec) -> Settings:
+    """Read a spec. Raises `InvalidArgument` that names what is wrong and what to write instead."""
+    if spec.existing is not None:
+        return _from_client(spec.existing, {})
+    options = dict(spec.options)
+    url = spec.url or options.pop("url", "")
+    if url:
+        url, own = _split_url(str(url))
+        options = {**own, **options}
+    own = {name: options.pop(name) for name in _OWN_OPTIONS & options.keys()}
+    try:
+        client = async_module.Redis.from_url(url, **options) if url else async_module.Redis(**options)
+    except (TypeError, ValueError, exceptions.RedisError) as error:
+        raise InvalidArgument(
+            f"not options of redis.asyncio.Redis: {error}; write redis://user:password@host:6379/0 or "
+            '{"host": …, "port": …, "db": …, "password": …}'
+        ) from error
+    return _from_client(client, own)
+
+
+def _split_url(url: str) -> tuple[str, dict[str, Any]]:
+    """A URL that redis-py understands, and our own options that stood in its query."""
+    parts = urlsplit(url)
+    scheme = _SCHEMES.get(parts.scheme)
+    if scheme is None:
+        raise InvalidArgument(
+            f"not a Redis URL: it starts with {parts.scheme!r}, not with 'redis://', 'rediss://' (TLS) or 'unix://'"
+        )
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    own = {name: value for name, value in query if name in _OWN_OPTIONS}
+    rest = urlencode([(name, value) for name, value in query if name not in _OWN_OPTIONS])
+    return urlunsplit((scheme, parts.netloc, parts.path, rest, "")), own
+
+
+def _from_client(client: Any, own: Mapping[str, Any]) -> Settings:
+    """Settings that reach what a client reaches. The client itself belongs to another loop and is left alone."""
+    class_name, kwargs = _connection_of(client)
+    connection_class = _class_named(class_name)
+    kept = {name: value for name, value in kwargs.items() if name in _KEPT or name.startswith("ssl_")}
+    options = {
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_timeout": COMMAND_TIMEOUT_S,
+        "client_name": "hotmesh-temporal",
+        **{name: value for name, value in kept.items() if value is not None},
+    }
+    if "path" not in options:
+        options = {"host": "localhost", "port": 6379, **options}
+    # Texts are decoded here, where it is known what is text; replies are those of RESP2; nothing is tried twice.
+    options |= {"decode_responses": False, "protocol": 2, "retry": never_again(), "health_check_interval": 0}
+    return Settings(
+        connection_class=connection_class,
+        options=options,
+        prefix=_prefix(own.get("prefix", DEFAULT_PREFIX)),
+        max_connections=_size(own.get("max_connections", DEFAULT_MAX_CONNECTIONS)),
+    )
+
+
+def _connection_of(client: Any) -> tuple[str, Mapping[str, Any]]:
+    """The class name and the arguments of a client's connections."""
+    if isinstance(client, (async_module.RedisCluster, redis_module.RedisCluster)):
+        return _node_of(client)
+    pool = getattr(client, "connection_pool", client)
+    kwargs, connection_class = getattr(pool, "connection_kwargs", None), getattr(pool, "connection_class", None)
+    if kwargs is None or connection_class is None:
+        raise InvalidArgument(
+            f"cannot use an existing {type(client).__name__}: give a redis.asyncio.Redis, its pool, a redis:// URL or "
+            'options such as {"host": …, "port": …}'
+        )
+    if "connection_pool" in kwargs:
+        raise InvalidArgument(
+            "a client of Redis Sentinel cannot be used: give the address of the primary, or of a proxy that follows it"
+        )
+    return connection_class.__name__, kwargs
+
+
+def _node_of(cluster: Any) -> tuple[str, Mapping[str, Any]]:
+    nodes = cluster.nodes_manager.startup_nodes
+    if not nodes:
+        raise InvalidArgument("the existing RedisCluster knows no node: give the URL of one of its nodes instead")
+    node = next(iter(nodes.values()))
+    kwargs = dict(getattr(cluster, "connection_kwargs", None) or cluster.nodes_manager.connection_kwargs)
+    uses_tls = bool(kwargs.get("ssl")) or "SSL" in getattr(kwargs.get("connection_class"), "__name__", "")
+    return ("SSLConnection" if uses_tls else "Connection"), {**kwargs, "host": node.host, "port": node.port}
+
+
+def _class_named(name: str) -> Any:
+    """redis-py's asynchronous connection class for a class of either kind, by its name."""
+    if "SSL" in name:
+        return connection_module.SSLConnection
+    return connection_module.UnixDomainSocketConnection if "Unix" in name else connection_module.Connection
+
+
+def _prefix(value: Any) -> str:
+    prefix = str(value)
+    if not prefix or "{" in prefix or "}" in prefix:
+        raise InvalidArgument(f"prefix {prefix!r} must not be empty and must not contain a brace")
+    return prefix
+
+
+def _size(value: Any) -> int:
+    try:
+        size = int(value)
+    except (TypeError, ValueError):
+        size = 0
+    if size < 1:
+        raise InvalidArgument(f"max_connections {value!r} must be a whole number of at least 1")
+    return size
