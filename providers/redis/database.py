@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 
 from hotmesh_temporal.contracts import keys as key_rules
-from hotmesh_temporal.contracts.errors import ContractError, NotInitialized, Unavailable
+from hotmesh_temporal.contracts.errors import NotInitialized
 
 from . import durability
 from .driver import exceptions
-from .errors import DRIVER_ERRORS, contract_error, is_lost, problem_error
+from .errors import DRIVER_ERRORS, contract_error, is_lost, is_refused, problem_error
 from .keys import root_of
 from .pool import NotSent, Pool
 from .scripts import Script, script_for
@@ -89,7 +89,8 @@ class Database:
     async def _check_server(self) -> None:
         place = self.settings.place
         try:
-            await durability.check(self.pool, place)
+            if await durability.check(self.pool, place):
+                await self.pool.learn_nodes()
         except NotSent as error:
             raise contract_error(error.__cause__ or error, place) from error.__cause__
         except DRIVER_ERRORS as error:
@@ -125,7 +126,7 @@ class Database:
             raise contract_error(error, self.settings.place) from error
 
     async def _patiently(self, script: Script, root: str, payload: bytes, repeatable: bool) -> Any:
-        """Wait for a server that is away, if nothing was sent or sending again changes nothing."""
+        """Wait for a server that is away, if nothing was done or doing it again changes nothing."""
         deadline, pause, place = time.monotonic() + PATIENCE_S, 0.02, self.settings.place
         while True:
             try:
@@ -137,7 +138,7 @@ class Database:
                     raise failure from cause
             except DRIVER_ERRORS as error:
                 failure = contract_error(error, place)
-                if not repeatable or not is_lost(error):
+                if not is_refused(error) and not (repeatable and is_lost(error)):
                     raise failure from error
             if time.monotonic() + pause > deadline:
                 raise failure
@@ -175,6 +176,3 @@ def flat(entries: Any) -> list[Any]:
 def rows(values: Sequence[Any], width: int) -> list[Sequence[Any]]:
     """Cut a flat list into rows."""
     return [values[i : i + width] for i in range(0, len(values), width)]
-
-
-__all__ = ["Call", "ContractError", "Database", "Unavailable", "blob", "flat", "pairs", "rows", "texts"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 from hotmesh_temporal.contracts.errors import (
@@ -30,42 +31,54 @@ LOST: tuple[type[BaseException], ...] = (
 )
 """The connection is gone or never was: another one may do better."""
 
+_RIGHTS = (
+    "denied a right; the user needs EVAL, EVALSHA, PUBLISH, SUBSCRIBE, PSUBSCRIBE, INFO and what scripts call "
+    "(+@all is simplest), for all keys and channels of the prefix"
+)
 _ADVICE = {
     "WRONGPASS": "refused user or password; correct them in the connection (redis://user:password@host:port/db)",
     "NOAUTH": "asks for a password; give it in the connection (redis://:password@host:port/db)",
-    "invalid password": "refused the password; correct it in the connection (redis://:password@host:port/db)",
-    "without any password": "has no password set; leave it out of the connection",
     "Authentication required": "asks for a password; give it in the connection (redis://:password@host:port/db)",
+    "invalid password": "refused the password; correct it in the connection (redis://:password@host:port/db)",
     "invalid username-password": "refused user or password; correct them in the connection",
-    "NOPERM": "denied a right; the user needs the commands EVAL, EVALSHA, SUBSCRIBE, PSUBSCRIBE and INFO, and all keys "
-    "and channels of the prefix",
-    "No permissions": "denied a right; the user needs the commands EVAL, EVALSHA, SUBSCRIBE, PSUBSCRIBE and INFO, and "
-    "all keys and channels of the prefix",
+    "without any password": "has no password set; leave it out of the connection",
+    "AuthenticationError": "refused user or password; correct them in the connection",
+    "NoPermissionError": _RIGHTS,
+    "NOPERM": _RIGHTS,
+    "can't run this command or subcommand": _RIGHTS,
     "DB index is out of range": "has no such database number; correct it in the connection (redis://host:port/0)",
+    "SELECT is not allowed in cluster mode": "is a cluster, which has database 0 only; correct it in the connection",
 }
+"""Trying again changes nothing."""
+
+_MOVING = "is moving the hash slot of this app to another node; it can be used again when that is done"
 _PASSING = {
     "LOADING": "is loading its data; try again in a moment",
     "loading the dataset": "is loading its data; try again in a moment",
-    "READONLY": "is a read-only replica; connect to the primary",
     "read only replica": "is a read-only replica; connect to the primary",
-    "OOM": "is out of memory; raise maxmemory or make room",
+    "read only slave": "is a read-only replica; connect to the primary",
     "command not allowed when used memory": "is out of memory; raise maxmemory or make room",
     "MISCONF": "refuses to write because it cannot save to its disk; see the server's log",
     "NOREPLICAS": "refuses to write because too few replicas are there (min-replicas-to-write)",
+    "ClusterDownError": "says that its cluster is down",
     "CLUSTERDOWN": "says that its cluster is down",
-    "ASK": "is moving the hash slot of this app to another node; it can be used again when that is done",
-    "TRYAGAIN": "is moving the hash slot of this app to another node; it can be used again when that is done",
-    "MASTERDOWN": "has lost its primary",
+    "AskError": _MOVING,
+    "TryAgainError": _MOVING,
+    "MasterDownError": "has lost its primary",
     "BUSY": "is busy with a script of somebody else",
-    "max number of clients": "has no free connection; raise maxclients or lower max_connections",
+    "max number of clients": "has no free connection; raise maxclients or lower the option max_connections",
 }
+"""The server did nothing: a script that may not write fails at its first write. Later it may be different."""
+
+
+def is_refused(error: BaseException) -> bool:
+    """The server answered that it cannot do anything now; nothing was applied."""
+    return not _advice(error, _ADVICE) and bool(_advice(error, _PASSING))
 
 
 def is_lost(error: BaseException) -> bool:
-    """The connection is gone, or the server is about to come up: the same call may do better in a moment."""
-    if _advice(error, _ADVICE):
-        return False
-    return isinstance(error, LOST) or bool(_advice(error, _PASSING))
+    """The connection is gone, or the server cannot do anything now: the same call may do better in a moment."""
+    return not _advice(error, _ADVICE) and (isinstance(error, LOST) or is_refused(error))
 
 
 def contract_error(error: BaseException, place: str) -> ContractError:
@@ -87,7 +100,7 @@ def contract_error(error: BaseException, place: str) -> ContractError:
 
 def _advice(error: BaseException, table: dict[str, str]) -> str:
     text = f"{type(error).__name__} {error}"
-    return next((advice for part, advice in table.items() if part in text), "")
+    return next((advice for part, advice in table.items() if re.search(rf"\b{re.escape(part)}\b", text)), "")
 
 
 def _lost_text(error: BaseException, place: str) -> str:

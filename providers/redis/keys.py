@@ -8,8 +8,6 @@ from __future__ import annotations
 
 DEFAULT_PREFIX = "hm"
 
-_SLOTS = 16384
-
 
 def _escape(name: str) -> str:
     """A brace in a name would end the hash tag early."""
@@ -40,14 +38,3 @@ def pattern_of(root: str, prefix: str) -> str:
     """The glob that matches the channels of topics with a prefix."""
     literal = topic_channel(root, prefix)
     return "".join(f"\\{letter}" if letter in "*?[]^-\\" else letter for letter in literal) + "*"
-
-
-def slot_of(key: str) -> int:
-    """The hash slot of a root in a cluster: CRC16 (XMODEM) of what stands in the braces."""
-    tag = key[key.index("{") + 1 : key.index("}")].encode()
-    crc = 0
-    for byte in tag:
-        crc ^= byte << 8
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
-    return crc % _SLOTS

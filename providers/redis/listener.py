@@ -13,6 +13,7 @@ from hotmesh_temporal.contracts.errors import Unavailable
 from .database import Database
 from .driver import Connection
 from .errors import DRIVER_ERRORS, contract_error
+from .pool import end_connection
 
 KEEPALIVE_S = 30.0
 """How often an idle connection is tried: a half-open one looks alive otherwise."""
@@ -122,7 +123,7 @@ class Listener:
                 self._connection = None
                 for interest in self._wanted.values():
                     interest.active.clear()
-                await _end(connection)
+                await end_connection(connection)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, LONGEST_PAUSE_S)
 
@@ -173,10 +174,3 @@ class Listener:
 
 def _is_timeout(error: BaseException) -> bool:
     return "Timeout" in type(error).__name__ or isinstance(error, TimeoutError)
-
-
-async def _end(connection: Connection) -> None:
-    try:
-        await connection.disconnect(nowait=True)
-    except DRIVER_ERRORS as error:
-        log.debug("a connection ended badly: %s", error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,8 +11,12 @@ from typing import Any
 from hotmesh_temporal.contracts.errors import Unavailable
 
 from .driver import Connection, exceptions, is_closed_by_peer
-from .errors import DRIVER_ERRORS, contract_error, is_lost
+from .errors import DRIVER_ERRORS, is_refused
 from .settings import Settings
+
+_MOST_MOVES = 5
+
+log = logging.getLogger(__name__)
 
 
 class NotSent(Exception):
@@ -24,6 +29,7 @@ class Pool:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._options = dict(settings.options)
+        self._nodes: list[tuple[str, int]] = []
         self._idle: list[Connection] = []
         self._limit = asyncio.Semaphore(settings.max_connections)
         self._closed = False
@@ -35,35 +41,45 @@ class Pool:
 
     async def execute(self, *command: Any) -> Any:
         """Send one command and return its reply. Raises what the driver raises, `NotSent` if nothing was sent."""
-        for _ in range(5):
+        for _ in range(_MOST_MOVES):
             async with self._connection() as connection:
                 await connection.send_command(*command)
                 try:
                     return await connection.read_response()
                 except exceptions.MovedError as moved:
-                    # Nothing was done: another node has the slot.
+                    # Nothing was done: another node has the slot. (A slot on the move is not followed, see the README.)
                     target = (moved.host or self._options.get("host"), moved.port)
-            await self._move(*target)
-        raise exceptions.ClusterError("CLUSTERDOWN the nodes send us to one another")
+                except exceptions.RedisError as error:
+                    if is_refused(error):
+                        # The next one may lead to another server behind the same name.
+                        await end_connection(connection)
+                    raise
+            await self._go_to(*target)
+        raise exceptions.ClusterDownError("CLUSTERDOWN its nodes send us to one another")
+
+    async def learn_nodes(self) -> None:
+        """Remember every node of the cluster, so that the loss of one is no loss of contact."""
+        for _, _, *nodes in await self.execute("CLUSTER", "SLOTS"):
+            for host, port, *_ in nodes:
+                place = (host.decode() or self._options.get("host"), int(port))
+                if place not in self._nodes:
+                    self._nodes.append(place)
 
     async def close(self) -> None:
         """Close what is idle; what is in use is closed when it is given back."""
         self._closed = True
         await self._drop_idle()
 
-    async def _move(self, host: Any, port: Any) -> None:
-        if (self._options.get("host"), self._options.get("port")) != (host, port):
+    async def _go_to(self, host: Any, port: Any) -> None:
+        if (self._options.get("host"), self._options.get("port")) != (host, int(port)):
+            log.debug("the slot of the app is on %s:%s", host, port)
             self._options |= {"host": host, "port": int(port)}
             await self._drop_idle()
-
-    async def find_slot(self, slot: int) -> None:
-        """Ask any node of the cluster, those seen before too, who has the slot now."""
-        self._options |= {"host": self._settings.options["host"], "port": self._settings.options["port"]}
 
     async def _drop_idle(self) -> None:
         idle, self._idle = self._idle, []
         for connection in idle:
-            await _end(connection)
+            await end_connection(connection)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncGenerator[Connection]:
@@ -75,7 +91,7 @@ class Pool:
                 yield connection
             finally:
                 if self._closed or not connection.is_connected:
-                    await _end(connection)
+                    await end_connection(connection)
                 else:
                     self._idle.append(connection)
 
@@ -84,25 +100,30 @@ class Pool:
             connection = self._idle.pop()
             if connection.is_connected and not is_closed_by_peer(connection):
                 return connection
-            await _end(connection)
+            await end_connection(connection)
         connection = self.new_connection()
         try:
             await connection.connect()
         except DRIVER_ERRORS as error:
-            await _end(connection)
+            await end_connection(connection)
+            await self._try_another_node()
             raise NotSent from error
         except BaseException:
-            await _end(connection)
+            await end_connection(connection)
             raise
         return connection
 
+    async def _try_another_node(self) -> None:
+        """The next attempt goes to the next node of the cluster, which knows who has the slot by now."""
+        if self._nodes:
+            here = (self._options.get("host"), self._options.get("port"))
+            place = self._nodes.index(here) if here in self._nodes else -1
+            await self._go_to(*self._nodes[(place + 1) % len(self._nodes)])
 
-async def _end(connection: Connection) -> None:
+
+async def end_connection(connection: Connection) -> None:
+    """Close a connection, whatever state it is in."""
     try:
         await connection.disconnect(nowait=True)
     except DRIVER_ERRORS as error:
-        # It is gone in any case.
-        del error
-
-
-__all__ = ["NotSent", "Pool", "contract_error", "is_lost"]
+        log.debug("a connection ended badly: %s", error)

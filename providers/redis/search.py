@@ -33,7 +33,7 @@ from .search_entries import (
 )
 from .search_match import Fields, Test, elements, test_of
 from .search_order import Found, Sorting
-from .search_plan import Plan, Range, best_plan, exact_range, leaves
+from .search_plan import Plan, best_plan, exact_range, leaves
 from .service import Service, nothing
 
 _PORTION = 500
@@ -231,6 +231,3 @@ def _bounds(sorting: Sorting) -> tuple[bytes, bytes, bool]:
 
 def _ids(field: str | None, entries: Sequence[bytes]) -> list[str]:
     return [entry.decode() if field is None else id_of(entry) for entry in entries]
-
-
-__all__ = ["Range", "RedisSearch"]

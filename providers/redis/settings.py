@@ -23,20 +23,20 @@ _OWN_OPTIONS = frozenset({"prefix", "max_connections"})
 _SCHEMES = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss", "unix": "unix"}
 # What of a client's settings says where and who; the rest steers a client that is not ours.
 _KEPT = frozenset(
-    [
-        "host",
-        "port",
-        "path",
-        "db",
-        "username",
-        "password",
-        "credential_provider",
+    {
         "client_name",
-        "socket_timeout",
+        "credential_provider",
+        "db",
+        "host",
+        "password",
+        "path",
+        "port",
         "socket_connect_timeout",
         "socket_keepalive",
         "socket_keepalive_options",
-    ]
+        "socket_timeout",
+        "username",
+    }
 )
 
 

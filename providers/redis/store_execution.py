@@ -17,7 +17,6 @@ from hotmesh_temporal.contracts.commit import (
     RunRecord,
     TimerWrite,
 )
-from hotmesh_temporal.contracts.errors import InvalidArgument
 from hotmesh_temporal.contracts.execution import ExecutionStore
 from hotmesh_temporal.contracts.inspection import CurrentRun, StoreInspection
 from hotmesh_temporal.contracts.types import Transaction
@@ -26,7 +25,7 @@ from .commit import check_batches, check_message, commit_arguments, flat_batches
 from .database import rows, texts
 from .message_ids import to_id
 from .service import Service, nothing
-from .transaction import Command, RedisTransaction, run_commands, run_or_queue
+from .transaction import Command, run_commands, run_or_queue
 
 
 class ExecutionGroup(Service, ExecutionStore):
@@ -197,6 +196,3 @@ def _run(found: Any) -> RunRecord | None:
 def _batch(place: bytes, data: bytes) -> EventBatch:
     first, _, following = place.partition(b"-")
     return EventBatch(int(first), int(following), data)
-
-
-__all__ = ["ExecutionGroup", "InvalidArgument", "RedisTransaction", "StoreInspectionGroup"]
