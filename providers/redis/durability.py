@@ -22,7 +22,7 @@ _SETTINGS = ("appendonly", "appendfsync", "maxmemory", "maxmemory-policy", "save
 async def check(pool: Pool, place: str) -> bool:
     """Refuse a server that is too old or may evict, warn of one that may lose writes. True: it is part of a cluster."""
     info = _parse(await pool.execute("INFO"))
-    _check_version(info, place)
+    check_version(info, place)
     config = await _config(pool)
     check_eviction(config, info, place)
     for warning in warnings(config, info):
@@ -30,7 +30,8 @@ async def check(pool: Pool, place: str) -> bool:
     return info.get("cluster_enabled") == "1"
 
 
-def _check_version(info: Mapping[str, str], place: str) -> None:
+def check_version(info: Mapping[str, str], place: str) -> None:
+    """Raise `Unavailable` for a server without the commands that the scripts use."""
     version = info.get("redis_version", "0")
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if numbers < OLDEST:

@@ -51,15 +51,19 @@ _ADVICE = {
 }
 """Trying again changes nothing."""
 
+_UNABLE = {
+    "command not allowed when used memory": "is out of memory; raise maxmemory or make room",
+    "MISCONF": "refuses to write because it cannot save to its disk; see the server's log",
+    "NOREPLICAS": "refuses to write because too few replicas are there (min-replicas-to-write)",
+}
+"""The server did nothing, and will not in a moment: somebody has to do something."""
+
 _MOVING = "is moving the hash slot of this app to another node; it can be used again when that is done"
 _PASSING = {
     "LOADING": "is loading its data; try again in a moment",
     "loading the dataset": "is loading its data; try again in a moment",
     "read only replica": "is a read-only replica; connect to the primary",
     "read only slave": "is a read-only replica; connect to the primary",
-    "command not allowed when used memory": "is out of memory; raise maxmemory or make room",
-    "MISCONF": "refuses to write because it cannot save to its disk; see the server's log",
-    "NOREPLICAS": "refuses to write because too few replicas are there (min-replicas-to-write)",
     "ClusterDownError": "says that its cluster is down",
     "CLUSTERDOWN": "says that its cluster is down",
     "AskError": _MOVING,
@@ -85,7 +89,7 @@ def contract_error(error: BaseException, place: str) -> ContractError:
     """The contract's error for a driver error. ``place`` appears in the text; secrets never do."""
     if isinstance(error, ContractError):
         return error
-    advice = _advice(error, _ADVICE) or _advice(error, _PASSING)
+    advice = _advice(error, _ADVICE) or _advice(error, _UNABLE) or _advice(error, _PASSING)
     if advice:
         mapped: ContractError = Unavailable(f"Redis at {place} {advice}")
     elif isinstance(error, (UnicodeError, OverflowError, ValueError, TypeError)):

@@ -29,7 +29,7 @@ class Pool:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._options = dict(settings.options)
-        self._nodes: list[tuple[str, int]] = []
+        self._nodes: list[tuple[Any, Any]] = []
         self._idle: list[Connection] = []
         self._limit = asyncio.Semaphore(settings.max_connections)
         self._closed = False
