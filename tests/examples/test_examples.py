@@ -1,4 +1,4 @@
-"""Every example runs as its docstring says: in processes of its own, on the embedded default and on Postgres."""
+"""Every example runs as its docstring says: in processes of its own, on the embedded default, Postgres and Redis."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.postgres_server import PostgresServer
+from tests.support.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -25,6 +26,12 @@ def postgres() -> Iterator[PostgresServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def redis_url() -> Iterator[str]:
+    with RedisServer("redis6") as server:
+        yield server.url
 
 
 class Place:
@@ -50,10 +57,12 @@ class Place:
         return subprocess.Popen(command, cwd=self.folder, env=self.environ, stdout=subprocess.PIPE, text=True)
 
 
-@pytest.fixture(params=["embedded", "postgres"])
+@pytest.fixture(params=["embedded", "postgres", "redis"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "embedded":
         return Place(tmp_path, None)
+    if request.param == "redis":
+        return Place(tmp_path, request.getfixturevalue("redis_url"))
     server: PostgresServer = request.getfixturevalue("postgres")
     return Place(tmp_path, server.new_database())
 
