@@ -6,7 +6,7 @@ import asyncio
 import json
 import tempfile
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,14 +27,25 @@ _MANY_NAMESPACES = {
 """Scenarios make more namespaces in a second than the server lets anybody make by default."""
 
 TARGETS = ("temporal", "sqlite", "postgres", "redis")
+MIXED_TARGETS = ("sqlite+nats", "postgres+nats", "redis+nats")
+"""The store on one, streams and notices on the other; run when they are asked for."""
 
 
 @dataclass(frozen=True)
 class Connection:
-    """How any process reaches a target: ``kind`` is "temporal" or "hotmesh"; ``url`` an address or a database URL."""
+    """How any process reaches a target: ``kind`` is "temporal" or "hotmesh"; ``url`` an address or a database URL.
+
+    ``streams`` is the URL for streams and notices, if they are elsewhere.
+    """
 
     kind: str
     url: str
+    streams: str = ""
+
+    @property
+    def services(self) -> dict[str, str]:
+        """The databases by service."""
+        return {"store": self.url} | ({"stream": self.streams, "sub": self.streams} if self.streams else {})
 
     async def client(self) -> Client:
         """A new client with a fixed identity, so that identities can be compared as they are."""
@@ -42,7 +53,7 @@ class Connection:
             return await Client.connect(self.url, identity=IDENTITY)
         import hotmesh_temporal.client
 
-        return await hotmesh_temporal.client.Client.connect(connection=self.url, identity=IDENTITY)
+        return await hotmesh_temporal.client.Client.connect(connections=self.services, identity=IDENTITY)
 
     def to_json(self) -> str:
         """For `from_json` in another process."""
@@ -88,20 +99,23 @@ class Target(ABC):
 
     connection: Connection
     client: Client
+    engine: EngineHost
+    """Only with small limits."""
 
     def __init__(self, *, small: bool = False) -> None:
         self.small = small
 
     async def start(self) -> None:
         """Start the server and connect."""
-        self.connection = await self._launch()
+        self.connection = await self.launch()
         if self.small and self.connection.kind == "hotmesh":
             # The client joins the engine that is there.
-            self._engine = await EngineHost.acquire(resolve(self.connection.url), _small_frontend)
+            self.engine = await EngineHost.acquire(resolve(connections=self.connection.services), _small_frontend)
         self.client = await self.connection.client()
 
     @abstractmethod
-    async def _launch(self) -> Connection: ...
+    async def launch(self) -> Connection:
+        """Start the server."""
 
     @abstractmethod
     async def stop(self) -> None:
@@ -111,7 +125,7 @@ class Target(ABC):
 class TemporalTarget(Target):
     """The real server."""
 
-    async def _launch(self) -> Connection:
+    async def launch(self) -> Connection:
         self._server = TemporalServer(dynamic_config=_MANY_NAMESPACES | (_dynamic_config() if self.small else {}))
         await self._server.start()
         return Connection("temporal", self._server.address)
@@ -123,21 +137,21 @@ class TemporalTarget(Target):
 class SqliteTarget(Target):
     """This project on a fresh SQLite file."""
 
-    async def _launch(self) -> Connection:
+    async def launch(self) -> Connection:
         self._folder = tempfile.TemporaryDirectory(prefix="compat-")
         return Connection("hotmesh", f"sqlite:///{Path(self._folder.name) / 'compat.sqlite3'}")
 
     async def stop(self) -> None:
         await _close(self.client)
         if self.small:
-            await self._engine.release()
+            await self.engine.release()
         self._folder.cleanup()
 
 
 class PostgresTarget(Target):
     """This project on a private Postgres server."""
 
-    async def _launch(self) -> Connection:
+    async def launch(self) -> Connection:
         from tests.support.postgres_server import PostgresServer
 
         self._server = PostgresServer()
@@ -147,14 +161,14 @@ class PostgresTarget(Target):
     async def stop(self) -> None:
         await _close(self.client)
         if self.small:
-            await self._engine.release()
+            await self.engine.release()
         self._server.stop()
 
 
 class RedisTarget(Target):
     """This project on a private Valkey server that syncs every write."""
 
-    async def _launch(self) -> Connection:
+    async def launch(self) -> Connection:
         from tests.support.redis_server import RedisServer
 
         self._server = RedisServer()
@@ -164,8 +178,30 @@ class RedisTarget(Target):
     async def stop(self) -> None:
         await _close(self.client)
         if self.small:
-            await self._engine.release()
+            await self.engine.release()
         self._server.stop()
+
+
+class WithNats(Target):
+    """A target of this project, with streams and notices on a private NATS server."""
+
+    def __init__(self, store: Target) -> None:
+        super().__init__(small=store.small)
+        self._store = store
+
+    async def launch(self) -> Connection:
+        from tests.support.nats_server import NatsServer
+
+        self._nats = NatsServer()
+        await asyncio.to_thread(self._nats.start)
+        return replace(await self._store.launch(), streams=self._nats.url)
+
+    async def stop(self) -> None:
+        self._store.client = self.client
+        if self.small:
+            self._store.engine = self.engine
+        await self._store.stop()
+        self._nats.stop()
 
 
 def _dynamic_config() -> dict[str, str]:
@@ -186,10 +222,12 @@ async def _close(client: Client) -> None:
 
 def new_target(name: str, *, small: bool = False) -> Target:
     """A target that is not started, by its name on the command line; see `small_limits`."""
+    name, _, streams = name.partition("+")
     targets: dict[str, type[Target]] = {
         "temporal": TemporalTarget,
         "sqlite": SqliteTarget,
         "postgres": PostgresTarget,
         "redis": RedisTarget,
     }
-    return targets[name](small=small)
+    target = targets[name](small=small)
+    return WithNats(target) if streams else target
