@@ -8,6 +8,7 @@ import pytest
 
 from ..contracts.backend import Backend
 from ..contracts.errors import InvalidArgument, NotInitialized
+from ..contracts.keys import parse_key
 from ..contracts.stream import StreamService
 from ..contracts.types import KeyParams, KeyType
 from .fixtures import Connect, Names, OpenBackend
@@ -30,9 +31,10 @@ class TestServices:
         with pytest.raises(NotInitialized):
             await stream.publish_messages("any", ["a"])
 
-    async def test_stream_init_again_changes_nothing(self, stream: StreamService, names: Names, orders: str) -> None:
+    async def test_stream_init_again_changes_nothing(self, stream: StreamService, orders: str) -> None:
         await stream.publish_messages(orders, ["a"])
-        await stream.init(names.namespace, names.app_id)
+        bound = parse_key(orders)
+        await stream.init(bound.namespace, bound.app_id)
         assert await stream.get_stream_depth(orders) == 1
 
     async def test_opening_at_once(self, open_backend: OpenBackend) -> None:

@@ -131,7 +131,7 @@ class Connection:
             await _subscribe(client, f"{self._inbox}.*", self._answered)
             for each in self._listening:
                 await self._listen(client, each)
-            await client.flush(int(REQUEST_SECONDS))
+            await self._catch_up(client)
         except (OSError, driver_errors.Error, asyncio.TimeoutError, ValueError) as error:
             await _quietly_close(client)
             raise self._unreachable(self._last_error or error) from error
@@ -206,8 +206,7 @@ class Connection:
 
     async def _call(self, subject: str, data: bytes, headers: Mapping[str, str] | None, *, parts: bool) -> list[Msg]:
         client = await self._connected()
-        number = f"{next(self._numbers)}"
-        call = self._calls[number] = _Call(asyncio.get_running_loop().create_future(), parts)
+        number, call = self._new_call(parts)
         try:
             await client.publish(subject, data, f"{self._inbox}.{number}", dict(headers) if headers else None)
             answer = await asyncio.wait_for(call.answer, REQUEST_SECONDS)
@@ -223,6 +222,23 @@ class Connection:
                 "`nats-server -js -sd DIRECTORY`, or enable jetstream in its configuration and for this account"
             )
         return answer
+
+    def _new_call(self, parts: bool) -> tuple[str, _Call]:
+        number, call = f"{next(self._numbers)}", _Call(asyncio.get_running_loop().create_future(), parts)
+        self._calls[number] = call
+        return number, call
+
+    async def _catch_up(self, client: Client) -> None:
+        """Wait until the server has done what it was sent so far.
+
+        A message to ourselves comes back only then; the driver's ``flush`` may overtake what is still to be sent.
+        """
+        number, call = self._new_call(False)
+        try:
+            await client.publish(f"{self._inbox}.{number}")
+            await asyncio.wait_for(call.answer, REQUEST_SECONDS)
+        finally:
+            del self._calls[number]
 
     async def _answered(self, message: Msg) -> None:
         call = self._calls.get(message.subject.rpartition(".")[2])
@@ -261,7 +277,7 @@ class Connection:
         self._listening.append(listening)
         try:
             await self._listen(client, listening)
-            await client.flush(int(REQUEST_SECONDS))
+            await self._catch_up(client)
         except (driver_errors.Error, asyncio.TimeoutError) as error:
             self._listening.remove(listening)
             raise Unavailable(f"NATS at {self.settings.place}: {error}") from error
