@@ -58,22 +58,25 @@ _CUT_OFF = "AcceptedUpdateCompletedWorkflow"
 _ACCEPTED = Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_ACCEPTED
 _COMPLETED = Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
 
+Where = dict[str, str]
+"""The databases by service; what is left out follows the store."""
+
 Call = Callable[[], Awaitable[str]]
 """Something to do for the client. Returns what has to be remembered of the answer."""
 
 
-def run_worker(connection: str, log: str) -> None:
+def run_worker(where: Where, log: str) -> None:
     """Work until killed."""
     _log_to(log)
-    asyncio.run(_work(connection))
+    asyncio.run(_work(where))
 
 
-def run_client(connection: str, log: str, done: str, count: int, pause: float) -> None:
+def run_client(where: Where, log: str, done: str, count: int, pause: float) -> None:
     """Start ``count`` workflows, signal and update them, one call every ``pause`` seconds at most."""
     _log_to(log)
     acknowledged = read_journal(done)
     with open(done, "a", buffering=1) as journal:
-        asyncio.run(_Sender(connection, journal, acknowledged).send_all(count, pause))
+        asyncio.run(_Sender(where, journal, acknowledged).send_all(count, pause))
 
 
 def read_journal(path: str) -> dict[str, str]:
@@ -103,19 +106,19 @@ def _show_tasks_on_signal() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, show)
 
 
-async def _connect(connection: str) -> Client:
+async def _connect(where: Where) -> Client:
     """The database may be restarting right now."""
     _show_tasks_on_signal()
     while True:
         try:
-            return await Client.connect(connection=connection)
+            return await Client.connect(connections=where)
         except RuntimeError as error:
             logging.warning("connecting again: %s", error)
             await asyncio.sleep(0.2)
 
 
-async def _work(connection: str) -> None:
-    client = await _connect(connection)
+async def _work(where: Where) -> None:
+    client = await _connect(where)
     worker = Worker(
         client,
         task_queue=QUEUE,
@@ -134,15 +137,15 @@ async def _work(connection: str) -> None:
 
 
 class _Sender:
-    def __init__(self, connection: str, journal: TextIO, acknowledged: dict[str, str]) -> None:
-        self._connection = connection
+    def __init__(self, where: Where, journal: TextIO, acknowledged: dict[str, str]) -> None:
+        self._where = where
         self._journal = journal
         self._acknowledged = acknowledged
         self._limit = asyncio.Semaphore(_PARALLEL)
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def send_all(self, count: int, pause: float) -> None:
-        client = await _connect(self._connection)
+        client = await _connect(self._where)
         calls = _Calls(client)
         for name, after in _plan(count):
             if name not in self._acknowledged:

@@ -47,7 +47,8 @@ from tests.faults.crowd import (
     left_child,
     workflow_id,
 )
-from tests.faults.crowd_process import read_journal, run_client, run_worker, update_id
+from tests.faults.crowd_process import Where, read_journal, run_client, run_worker, update_id
+from tests.support.nats_server import NatsServer
 from tests.support.postgres_server import PostgresServer
 
 COUNT = int(os.environ.get("FAULTS_COUNT", "200"))
@@ -66,7 +67,7 @@ CALL_PAUSE = 0.015
 class Plan:
     """One run of the test: where, by which random choices, and what else happens to the database."""
 
-    connection: str
+    where: Where
     folder: Path
     random: random.Random
     restart: Callable[[], None] | None = None
@@ -92,20 +93,28 @@ def seed() -> int:
 
 @pytest.mark.timeout(600)
 async def test_sqlite(tmp_path: Path, seed: int) -> None:
-    await play(Plan(f"sqlite:///{tmp_path / 'crowd.sqlite3'}", tmp_path, random.Random(seed)))
+    await play(Plan({"store": f"sqlite:///{tmp_path / 'crowd.sqlite3'}"}, tmp_path, random.Random(seed)))
 
 
 @pytest.mark.timeout(600)
 async def test_postgres(tmp_path: Path, seed: int) -> None:
     with PostgresServer() as server:
-        await play(Plan(server.new_database(), tmp_path, random.Random(seed), restart=server.restart))
+        await play(Plan({"store": server.new_database()}, tmp_path, random.Random(seed), restart=server.restart))
+
+
+@pytest.mark.timeout(600)
+async def test_postgres_and_nats(tmp_path: Path, seed: int) -> None:
+    """The broker is killed and comes back, where otherwise the database is restarted."""
+    with PostgresServer() as server, NatsServer() as broker:
+        where = {"store": server.new_database(), "stream": broker.url, "sub": broker.url}
+        await play(Plan(where, tmp_path, random.Random(seed), restart=broker.restart))
 
 
 async def play(plan: Plan) -> None:
     """Chaos, then calm, then the reckoning."""
     crew = Crew(plan)
     try:
-        async with open_search(plan.connection) as search:
+        async with open_search(plan.where) as search:
             await chaos(plan, crew, search)
             await calm(plan, crew, search)
             await check_children(search)
@@ -127,7 +136,7 @@ class Crew:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["tests.faults.crowd_process"])
         self._log = str(plan.folder / "crew.log")
-        self.workers = [self._start(run_worker, plan.connection, self._log) for _ in range(WORKERS)]
+        self.workers = [self._start(run_worker, plan.where, self._log) for _ in range(WORKERS)]
         self.client = self._start_client()
         self._stopped: tuple[BaseProcess, float] | None = None
 
@@ -137,13 +146,13 @@ class Crew:
         return process
 
     def _start_client(self) -> BaseProcess:
-        return self._start(run_client, self._plan.connection, self._log, self._plan.journal, COUNT, CALL_PAUSE)
+        return self._start(run_client, self._plan.where, self._log, self._plan.journal, COUNT, CALL_PAUSE)
 
     def kill_worker(self) -> None:
         """Kill one without warning and put another in its place. None may have ended by itself."""
         index = self._choose()
         self._kill(self.workers[index])
-        self.workers[index] = self._start(run_worker, self._plan.connection, self._log)
+        self.workers[index] = self._start(run_worker, self._plan.where, self._log)
 
     def kill_client(self) -> None:
         """The same with the client, unless it is done."""
@@ -204,9 +213,9 @@ def _send_signal(process: BaseProcess, number: signal.Signals) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_search(connection: str) -> AsyncGenerator[SearchService, None]:
+async def open_search(where: Where) -> AsyncGenerator[SearchService, None]:
     """The search service, without an engine that would lend the crew a hand."""
-    backend = resolve(connection).backend()
+    backend = resolve(connections=where).backend()
     await backend.open(HOTMESH_NAMESPACE, APP_ID, "onlooker")
     try:
         assert backend.search is not None
@@ -258,7 +267,7 @@ async def children_are_left(search: SearchService) -> bool:
 
 async def keep_histories(plan: Plan, left: list[str]) -> None:
     """Write the histories of these workflows, and of their children, to the folder of the logs."""
-    client = await Client.connect(connection=plan.connection)
+    client = await Client.connect(connections=plan.where)
     for name in left:
         workflow = name.split()[0]
         ids = [workflow]
@@ -353,7 +362,7 @@ async def explain(plan: Plan, crew: Crew, search: SearchService) -> NoReturn:
 
 async def check_results(plan: Plan) -> None:
     """Every workflow has the right result, and has got each signal and update exactly once."""
-    client = await Client.connect(connection=plan.connection)
+    client = await Client.connect(connections=plan.where)
     sample = set(plan.random.sample(range(COUNT), min(SAMPLE, COUNT)))
     journal = read_journal(plan.journal)
     histories: list[WorkflowHistory] = []
@@ -437,7 +446,8 @@ async def check_replay(histories: Sequence[WorkflowHistory]) -> None:
 
 def check_database(plan: Plan) -> None:
     """`hotmesh-temporal verify` finds nothing."""
-    command = [sys.executable, "-m", "hotmesh_temporal", "verify", "--connection", plan.connection]
+    options = [option for service, url in plan.where.items() for option in (f"--{service}", url)]
+    command = [sys.executable, "-m", "hotmesh_temporal", "verify", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     plan.log(done.stdout + done.stderr)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -94,6 +94,12 @@ class NatsServer:
         """End it at once, as a crash would."""
         self._end(signal.SIGKILL)
 
+    def restart(self) -> None:
+        """Kill it, and start it again after a moment."""
+        self.kill()
+        time.sleep(0.5)
+        self.start()
+
     def shut_down(self) -> None:
         """End it in order; `start` brings it back with its data."""
         self._end(signal.SIGTERM)
