@@ -32,6 +32,7 @@ from tests.faults.mixed_process import QUEUE, Outer
 from tests.support import by_hand
 from tests.support.nats_server import NatsServer
 from tests.support.postgres_server import PostgresServer
+from tests.support.redis_server import RedisServer
 
 Where = dict[str, str]
 
@@ -150,6 +151,13 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    """A private Redis server."""
+    with RedisServer() as server:
+        yield server
+
+
 @pytest.mark.parametrize(
     ("store", "stream", "sub"),
     [
@@ -159,15 +167,18 @@ def postgres() -> Iterator[PostgresServer]:
         ("postgres", "postgres", "nats"),
         ("postgres", "sqlite", "nats"),
         ("sqlite", "postgres", "sqlite"),
-        ("postgres", "sqlite", "sqlite"),
+        ("postgres", "redis", "redis"),
+        ("redis", "nats", "nats"),
+        ("redis", "postgres", "redis"),
     ],
 )
 async def test_a_worker_elsewhere_does_the_work(
-    store: str, stream: str, sub: str, tmp_path: Path, broker: NatsServer, postgres: PostgresServer
+    store: str, stream: str, sub: str, tmp_path: Path, broker: NatsServer, postgres: PostgresServer, redis: RedisServer
 ) -> None:
     urls = {
         "sqlite": f"sqlite:///{tmp_path / 'one.sqlite3'}",
         "nats": broker.url,
+        "redis": redis.url,
         "postgres": await asyncio.to_thread(postgres.new_database),
     }
     where = {"store": urls[store], "stream": urls[stream], "sub": urls[sub]}
