@@ -40,6 +40,7 @@ check: $(VENV)/.test ## Run the fast tier: lint, types, unit, engine and provide
 
 compat: $(VENV)/.test ## Compare with the real Temporal server, event by event, on every database
 	@$(PYTEST) -q compat_tests
+	@$(PYTEST) -q compat_tests --target sqlite+nats --target postgres+nats --target redis+nats -k "$(FAST_SCENARIOS)"
 
 faults: $(VENV)/.test ## Kill processes and databases in the middle of work, and verify that nothing is lost
 	@$(PYTEST) -q tests/faults

@@ -153,12 +153,12 @@ class Outbox:
 
     async def _scan_for_ever(self) -> None:
         while True:
+            self._look.clear()
             try:
                 await self._scan_all()
             except Exception:
                 # The scan is what covers for processes that died: it must not end.
                 _LOG.exception("the outbox could not be scanned")
-            self._look.clear()
             await _wait(self._look, SCAN_SECONDS)
             # What was not published a moment ago is better left alone for a moment.
             await asyncio.sleep(_FIRST_PAUSE)

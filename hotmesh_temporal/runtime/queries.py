@@ -14,12 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import msgspec
+from temporalio.api.enums.v1 import QueryResultType
 from temporalio.api.query.v1 import WorkflowQuery, WorkflowQueryResult
 from temporalio.api.workflowservice.v1 import RespondQueryTaskCompletedRequest
 
-from ..contracts.errors import ContractError
+from ..contracts.errors import ContractError, MessageTooLarge
 from ..contracts.stream import StreamService
 from ..contracts.types import STREAM_GROUP_ENGINE, KeyParams, KeyType
+from ..errors import invalid_argument
 from .clock import Clock
 from .hints import Hints
 from .keys import QueueKey, TaskMessage, encode_task
@@ -62,6 +64,10 @@ def _as_answer(result: WorkflowQueryResult) -> RespondQueryTaskCompletedRequest:
         error_message=result.error_message,
         failure=result.failure if result.HasField("failure") else None,
     )
+
+
+def _reply(query_id: str, answer: RespondQueryTaskCompletedRequest) -> str:
+    return msgspec.msgpack.encode(Reply(query_id, answer.SerializeToString())).hex()
 
 
 class Queries:
@@ -149,16 +155,25 @@ class Queries:
             self._matching.published(offer, "")
             return
         self._read_replies()
-        await self._stream.publish_messages(offer.stream, [message])
+        try:
+            await self._stream.publish_messages(offer.stream, [message])
+        except MessageTooLarge as error:
+            raise invalid_argument(f"the query cannot be handed to a worker of another process: {error}") from error
         self._matching.published(offer, "")
 
     async def answer(self, asker: str, query_id: str, answer: RespondQueryTaskCompletedRequest) -> bool:
         """A worker of this process has answered. False if nobody in this process waits for it any more."""
         if asker == self._engine_id:
             return self._deliver(query_id, answer)
-        reply = msgspec.msgpack.encode(Reply(query_id, answer.SerializeToString())).hex()
         inbox = self._inbox_of(asker)
-        await self._stream.publish_messages(inbox, [reply])
+        try:
+            await self._stream.publish_messages(inbox, [_reply(query_id, answer)])
+        except MessageTooLarge as error:
+            failed = RespondQueryTaskCompletedRequest(
+                completed_type=QueryResultType.QUERY_RESULT_TYPE_FAILED,
+                error_message=f"the answer cannot be brought to the process that asked: {error}",
+            )
+            await self._stream.publish_messages(inbox, [_reply(query_id, failed)])
         self.hints.say(inbox)
         return True
 

@@ -176,6 +176,9 @@ class Connection:
                 if str(error) != reason:
                     reason = str(error)
                     log.warning("still waiting for NATS: %s", reason)
+            except Exception:
+                # Nobody else would try again.
+                log.exception("NATS could not be connected to")
         self._restoring = None
         log.warning("NATS at %s is back after %.1f s", self.settings.place, time.monotonic() - begin)
         for tell in self.reconnected:
@@ -218,8 +221,8 @@ class Connection:
             del self._calls[number]
         if status_of(answer[0]) == _NO_RESPONDERS:
             raise Unavailable(
-                f"NATS at {self.settings.place} runs without JetStream, or it is not ready: start it with "
-                "`nats-server -js -sd DIRECTORY`, or enable jetstream in its configuration and for this account"
+                f"NATS at {self.settings.place} runs without JetStream, is not ready, or has lost the stream: start it "
+                "with `nats-server -js -sd DIRECTORY`, or enable jetstream in its configuration and for this account"
             )
         return answer
 

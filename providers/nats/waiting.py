@@ -35,6 +35,7 @@ class Waiting:
         self._is_wanted = is_wanted
         self._rooms: dict[str, _Room] = {}
         self.closed = False
+        self._ending: set[asyncio.Future[None]] = set()
         connection.reconnected.append(self._wake_all)
 
     async def close(self) -> None:
@@ -54,8 +55,8 @@ class Waiting:
             room.events.discard(event)
             if not room.events:
                 del self._rooms[subjects]
-                if room.listening is not None and room.listening.done() and not room.listening.exception():
-                    await self._connection.unsubscribe(room.listening.result())
+                if room.listening is not None:
+                    room.listening.add_done_callback(self._end)
 
     async def _take(self, deadline: float, event: asyncio.Event, take: Callable[[], Awaitable[Taken]]) -> list[Record]:
         looks = len(_LOOKS)
@@ -82,6 +83,14 @@ class Waiting:
         if room.listening is None:
             room.listening = asyncio.ensure_future(self._connection.subscribe(subjects, heard))
         await asyncio.shield(room.listening)
+
+    def _end(self, listening: asyncio.Future[Listening]) -> None:
+        """Nobody waits any more; the subscription may be there only now."""
+        if listening.cancelled() or listening.exception() is not None:
+            return
+        task = asyncio.ensure_future(self._connection.unsubscribe(listening.result()))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
     def _wake_all(self) -> None:
         for room in self._rooms.values():

@@ -48,6 +48,11 @@ class Outer:
         """Which workflow this is."""
         return workflow.info().workflow_id
 
+    @workflow.query
+    def much(self, size: int, sent: str) -> str:
+        """An answer of that size, whatever was sent."""
+        return "x" * size
+
 
 async def run_worker(client: Client) -> None:
     """Work until the standard input ends."""

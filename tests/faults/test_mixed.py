@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from hotmesh_temporal.providers.nats import NatsBackend
 from hotmesh_temporal.providers.sqlite import SqliteBackend
+from temporalio.client import WorkflowQueryFailedError
 
 from hotmesh_temporal.client import Client
 from hotmesh_temporal.composed import ComposedBackend
@@ -244,6 +245,17 @@ async def test_a_worker_is_killed_with_tasks_in_its_hands(where: Where) -> None:
             assert await results(client, ids, 60) == [f"hello {each}" for each in ids]
     report = await verified(where)
     assert (report.problems, report.open_runs) == ([], 0)
+
+
+async def test_queries_that_do_not_fit_are_refused(where: Where) -> None:
+    async with connected(where) as client, process("worker", where):
+        await client.execute_workflow(Outer.run, "w", id="w", task_queue=QUEUE)
+        handle = client.get_workflow_handle("w")
+        assert len(await handle.query(Outer.much, args=[300_000, ""])) == 300_000
+        with pytest.raises(WorkflowQueryFailedError, match=r"cannot be brought to the process that asked.*1,000,000"):
+            await handle.query(Outer.much, args=[700_000, ""])
+        with pytest.raises(WorkflowQueryFailedError, match=r"cannot be handed to a worker.*1,000,000"):
+            await handle.query(Outer.much, args=[1, "x" * 1_100_000])
 
 
 # -- twice, and not at all --------------------------------------------------------------------------------------------
