@@ -24,6 +24,7 @@ from rich.console import Console
 from benchmarks import counting
 from benchmarks.table import Measured, show
 from tests.support.postgres_server import PostgresServer
+from tests.support.redis_server import RedisServer
 from tests.support.temporal_server import TemporalServer
 
 _ROOT = Path(__file__).parent.parent
@@ -46,7 +47,7 @@ class Side:
 
 
 @click.command()
-@click.option("--database", type=click.Choice(["postgres", "sqlite"]), default="postgres", show_default=True)
+@click.option("--database", type=click.Choice(["postgres", "redis", "sqlite"]), default="postgres", show_default=True)
 @click.option("--rounds", type=click.IntRange(1), default=2, show_default=True, help="Turns of each side and mode.")
 @click.option("--workflows", type=click.IntRange(10), default=400, show_default=True, help="For the throughput.")
 @click.option("--quick", is_flag=True, help="One round of 100 workflows, nothing that has to be waited for.")
@@ -88,6 +89,10 @@ def servers(database: str, folder: str) -> Generator[Sequence[Side], None, None]
     try:
         if database == "sqlite":
             yield theirs, Side("ours", "hotmesh_temporal", f"sqlite:///{folder}/bench.sqlite3")
+            return
+        if database == "redis":
+            with RedisServer() as server:
+                yield theirs, Side("ours", "hotmesh_temporal", server.url, server.pid)
             return
         with PostgresServer(durable=True, settings=counting.SETTINGS) as server:
             dsn = server.new_database()
