@@ -23,6 +23,14 @@ from compat_tests.env import Env
 from compat_tests.targets import SMALL, Target, new_target
 
 CONCURRENCY = 8
+"""Scenarios at a time, over all targets. Most of them wait for something."""
+
+URGENT = 2
+"""Runs beside those, of scenarios that differed: they do not wait behind all that are still to come."""
+
+PLANNED = 2
+"""Runs of a scenario on the real server that every session makes; another one is urgent."""
+
 SCENARIO_TIMEOUT = 150.0
 """Seconds."""
 
@@ -84,12 +92,13 @@ class Runner:
         self._save_to = Path(save_to) if save_to else None
         self._runs: dict[tuple[str, str, int], asyncio.Task[Run]] = {}
         self._slots = asyncio.Semaphore(concurrency)
+        self._urgent = asyncio.Semaphore(URGENT)
 
     def start(self, target: str, name: str, scenario: Scenario, repeat: int = 0) -> asyncio.Task[Run]:
         """The run of a scenario on a target, started now if it was not before."""
         key = (target, name, repeat)
         if key not in self._runs:
-            self._runs[key] = asyncio.create_task(self._run(target, name, scenario))
+            self._runs[key] = asyncio.create_task(self._run(target, name, scenario, self.slots(name, repeat)))
         return self._runs[key]
 
     async def close(self) -> None:
@@ -98,10 +107,10 @@ class Runner:
             run.cancel()
         await asyncio.gather(*self._runs.values(), return_exceptions=True)
 
-    def slots(self, name: str) -> asyncio.Semaphore:
+    def slots(self, name: str, repeat: int) -> asyncio.Semaphore:
         """What limits how many runs of this kind go on at a time."""
         del name
-        return self._slots
+        return self._slots if repeat < PLANNED else self._urgent
 
     async def environment(self, name: str, target: Target) -> Env:
         """What a scenario on this target gets.
@@ -112,8 +121,8 @@ class Runner:
         client = await target.connection.client() if target.connection.kind == "temporal" else target.client
         return Env(name, client, target.connection)
 
-    async def _run(self, target_name: str, name: str, scenario: Scenario) -> Run:
-        async with self.slots(name):
+    async def _run(self, target_name: str, name: str, scenario: Scenario, slots: asyncio.Semaphore) -> Run:
+        async with slots:
             try:
                 small = bool(getattr(scenario, SMALL, False))
                 env = await self.environment(name, await self._pool.get(target_name, small=small))

@@ -6,9 +6,6 @@ import pytest
 
 from compat_tests.runner import Run, Runner, difference, discover
 
-ASKED = 3
-"""Runs on the real server at most: held up by a busy machine, it does not always agree with itself."""
-
 
 @pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.timeout(600)
@@ -19,10 +16,11 @@ async def test_scenario(runner: Runner, target: str, scenario: str) -> None:
     """
     function = discover()[scenario]
     ours = [] if target == "temporal" else [await runner.start(target, scenario, function)]
+    numbers = [0, 1, 2] if target == "temporal" else [0, 2, 3]  # run 1 may still have to wait for its place in the plan
     theirs: list[Run] = []
     found = ["never compared"]
-    while all(found) and len(theirs) < ASKED:
-        theirs.append(await runner.start("temporal", scenario, function, repeat=len(theirs)))
+    while all(found) and numbers:
+        theirs.append(await runner.start("temporal", scenario, function, repeat=numbers.pop(0)))
         pairs = [(theirs[-1], run) for run in ours or theirs[:-1]]
         found += [_difference(expected, actual, target) for expected, actual in pairs]
     assert not all(found), "\n\n".join(dict.fromkeys(found[1:]))

@@ -22,7 +22,7 @@ from compat_tests.targets import Target
 CONCURRENCY = 24
 """Programs at a time, over all targets. They wait more than they work."""
 
-URGENT = 8
+SECOND_LOOKS = 8
 """Runs beside those, of programs that differed: they do not wait behind the seeds that are still to come."""
 
 HEARTBEATS = timedelta(seconds=0.1)
@@ -39,7 +39,7 @@ class Fleet(Runner):
         logging.getLogger("temporalio").setLevel(logging.CRITICAL)
         self._queue = f"queue-{uuid.uuid4().hex[:12]}"
         self._stack = contextlib.AsyncExitStack()
-        self._urgent = asyncio.Semaphore(URGENT)
+        self._second_slots = asyncio.Semaphore(SECOND_LOOKS)
         self._second_looks: set[str] = set()
         self.failed: list[str] = []
         """Names of programs that differed, for the tests."""
@@ -58,9 +58,9 @@ class Fleet(Runner):
         self._second_looks.add(name)
         return await self.compare(target, program, name)
 
-    def slots(self, name: str) -> asyncio.Semaphore:
+    def slots(self, name: str, repeat: int) -> asyncio.Semaphore:
         """Second looks have slots of their own."""
-        return self._urgent if name in self._second_looks else super().slots(name)
+        return self._second_slots if name in self._second_looks else super().slots(name, repeat)
 
     async def compare(self, target: str, program: Node, name: str) -> str:
         """What differs between the real server and a target; empty if nothing does. Errors count as differences."""

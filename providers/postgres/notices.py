@@ -50,6 +50,7 @@ class Notices:
         self._task: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._heard = False
 
     async def listen(self, channel: str, callback: Callback) -> None:
         """Call ``callback`` with every payload of ``channel``; active when this returns."""
@@ -136,14 +137,19 @@ class Notices:
             self._ready.set()
 
     async def _stay(self) -> None:
-        """Return when the connection is lost."""
+        """Return when the connection is lost. One on which something was heard needs no proof that it is there."""
         while not self._lost.is_set():
+            self._heard = False
             try:
                 await asyncio.wait_for(self._lost.wait(), KEEPALIVE_S)
             except asyncio.TimeoutError:
-                async with self._using:
-                    if self._connection is not None:
-                        await self._connection.execute("SELECT 1")
+                if not self._heard:
+                    await self._prove()
+
+    async def _prove(self) -> None:
+        async with self._using:
+            if self._connection is not None:
+                await self._connection.execute("SELECT 1")
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -152,6 +158,7 @@ class Notices:
             connection.terminate()
 
     def _hear(self, _connection: object, _pid: int, channel: str, payload: str) -> None:
+        self._heard = True
         callback = self._callbacks.get(channel)
         if callback is not None:
             callback(payload)
