@@ -76,3 +76,21 @@ def test_a_wrong_connection_is_said_clearly(command: list[str]) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("Error: no provider for 'mysql' is installed")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["server", "verify"])
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--stream", "nats://127.0.0.1:9"], 'needs a "store"'),
+        (["--connection", "sqlite:///a.db", "--store", "sqlite:///b.db"], "either --connection or --store"),
+        (["--store", "nats://127.0.0.1:9"], "NATS cannot be the store"),
+        (["--store", "sqlite:///a.db", "--sub", "nats://127.0.0.1:9"], "NATS at 127.0.0.1:9 cannot be reached"),
+        (["--connection", "sqlite:///a.db", "--stream", "nats://127.0.0.1:9"], "start it with `nats-server -js`"),
+    ],
+)
+def test_services_that_do_not_fit_are_said_clearly(command: str, options: list[str], text: str, tmp_path: Path) -> None:
+    done = call(command, *options, cwd=tmp_path)
+    assert done.returncode == 1
+    assert text in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
