@@ -9,6 +9,7 @@ import click
 # Command → where it is. Each is imported only when it is used, so that the start of one does not pay for the others.
 _COMMANDS = {
     "run": "hotmesh_temporal.cli.run:run",
+    "quorum": "hotmesh_temporal.cli.quorum:quorum",
     "server": "hotmesh_temporal.cli.server:server",
     "verify": "hotmesh_temporal.cli.verify:command",
     "version": "hotmesh_temporal.cli.version:version",
@@ -21,6 +22,9 @@ Run an application that you did not change:
     hotmesh-temporal run app.py
 Serve your database to the temporal CLI, the Web UI and SDKs of other languages:
     hotmesh-temporal server --port 7233
+See who works on a database, and pause a task queue:
+    hotmesh-temporal quorum roll-call
+    hotmesh-temporal quorum pause --task-queue orders
 
 Where the data lives is chosen by --connection, else by the environment variable HOTMESH_CONNECTION, else by
 temporal.toml, else it is a SQLite file in .hotmesh/ under the working directory.

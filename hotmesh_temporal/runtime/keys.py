@@ -86,6 +86,15 @@ class QueueKey(NamedTuple):
         return STREAM_GROUP_ENGINE if self == ENGINE_QUEUE else STREAM_GROUP_WORKER
 
 
+def queue_of_topic(topic: str) -> QueueKey | None:
+    """The task queue of a topic that `QueueKey.topic` made; None for any other topic."""
+    letter, _, rest = topic.partition("/")
+    namespace, _, name = rest.partition("/")
+    if letter not in ("a", "w") or not name:
+        return None
+    return QueueKey(_unescaped(namespace), letter == "a", name)
+
+
 ENGINE_QUEUE = QueueKey("", False, "")
 """The engine's own work: what runs do to each other."""
 

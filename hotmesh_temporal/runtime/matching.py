@@ -4,13 +4,15 @@ When a worker of this process waits for a task, it gets the task in the very dec
 commit has it started, and there is no message at all. Otherwise a task is a message of a stream, and a hint tells the
 other processes of it. A message for a poller that is not a worker's is published as already delivered to it (`offer`).
 A queue is only read while somebody polls it and there may be something: after the first poll, after a hint, and in the
-sweep that covers for lost hints and lapsed leases.
+sweep that covers for lost hints and lapsed leases. Tasks of a throttled queue are always messages, read one by one at
+its pace, so that they keep their order; one that is paused is not read.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -24,8 +26,9 @@ from ..contracts.types import KeyParams, KeyType, StreamMessage
 from ..engine.effects import TaskDispatch
 from ..engine.turn import Turn
 from .hints import Hints
-from .keys import QueueKey
+from .keys import ENGINE_QUEUE, QueueKey
 from .loaded import Loaded
+from .throttle import Pace, Throttle
 
 _LOG = logging.getLogger(__name__)
 
@@ -97,13 +100,31 @@ class Poller:
     seen_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class PolledQueue:
+    """A queue that workers of this process poll. ``serves``: the queue whose tasks a sticky one takes, else itself.
+
+    ``polls`` are those that wait right now.
+    """
+
+    key: QueueKey
+    serves: QueueKey
+    stream: str
+    pollers: list[Poller]
+    polls: int
+
+
 @dataclass(slots=True)
 class _Queue:
     stream: str
+    key: QueueKey | None = None
+    serves: QueueKey | None = None
+    pace: Pace = field(default_factory=Pace)
     waiting: deque[Waiter] = field(default_factory=deque[Waiter])
     in_hand: deque[Delivery] = field(default_factory=deque[Delivery])
     may_have_more: bool = True
     fetching: asyncio.Task[None] | None = None
+    due: asyncio.TimerHandle | None = None
     polled_at: float = 0.0
     pollers: dict[str, int] = field(default_factory=dict[str, int])
 
@@ -111,9 +132,11 @@ class _Queue:
 class Matching:
     """All task queues that this process polls or publishes to."""
 
-    def __init__(self, stream: StreamService, engine_id: str) -> None:
+    def __init__(self, stream: StreamService, engine_id: str, throttle: Throttle) -> None:
         self._service = stream
         self._engine_id = engine_id
+        self._throttle = throttle
+        throttle.changed = self._pace_changed
         self._queues: dict[str, _Queue] = {}
         self._names: dict[QueueKey, str] = {}
         self._groups: dict[str, str] = {}
@@ -130,7 +153,7 @@ class Matching:
     def reserve(self, key: QueueKey) -> Waiter | None:
         """An idle worker of this process that takes tasks of the queue; to be given one (`give`), or to be freed."""
         queue = self._queues.get(self.stream_of(key))
-        waiter = _pop_waiting(queue) if queue is not None else None
+        waiter = _pop_waiting(queue) if queue is not None and not queue.pace.delay else None
         if waiter is not None and waiter.take is None:
             self.free(waiter)
             return None
@@ -156,7 +179,7 @@ class Matching:
         """Prepare a message for publication, reserving an idle poller of this process if there is one."""
         offer = Offer(key, self.stream_of(key), message)
         queue = self._queues.get(offer.stream)
-        offer.waiter = _pop_waiting(queue) if queue is not None else None
+        offer.waiter = _pop_waiting(queue) if queue is not None and not queue.pace.delay else None
         if offer.waiter is not None:
             offer.lease = MessageLease(key.group, self._engine_id, LEASE_MS)
         return offer
@@ -210,12 +233,22 @@ class Matching:
 
     # -- polling ----------------------------------------------------------------------------------------------
 
-    async def poll(self, key: QueueKey, timeout: float, identity: str = "", take: Take | None = None) -> Found | None:
+    async def poll(
+        self,
+        key: QueueKey,
+        timeout: float,
+        identity: str = "",
+        take: Take | None = None,
+        serves: QueueKey | None = None,
+    ) -> Found | None:
         """The next task of the queue, or None after ``timeout`` seconds. ``identity`` is the worker's.
 
-        With ``take`` it may be a task that is started already.
+        With ``take`` it may be a task that is started already. ``serves``: the queue whose tasks a sticky one takes.
         """
         queue = self._queue(self.stream_of(key))
+        if key != ENGINE_QUEUE:
+            queue.key, queue.serves = key, serves or key
+            queue.pace = self._throttle.pace(queue.serves)
         queue.polled_at = time.monotonic()
         queue.pollers[identity] = time.time_ns()
         delivery = self._from_hand(queue)
@@ -264,6 +297,14 @@ class Matching:
         if queue is None:
             return []
         return [Poller(identity, seen) for identity, seen in queue.pollers.items() if seen >= oldest]
+
+    def polled(self) -> list[PolledQueue]:
+        """All queues that workers of this process poll, or have polled a moment ago."""
+        return [
+            PolledQueue(queue.key, queue.serves, queue.stream, self.pollers(queue.key), len(queue.waiting))
+            for queue in self._queues.values()
+            if queue.key is not None and queue.serves is not None and self.polled_lately(queue.key)
+        ]
 
     def forget(self, key: QueueKey) -> None:
         """The worker of a sticky queue says good-bye; the other processes are told."""
@@ -319,6 +360,7 @@ class Matching:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
         for queue in self._queues.values():
+            self._stop_waiting(queue)
             if queue.fetching is not None:
                 queue.fetching.cancel()
                 await asyncio.gather(queue.fetching, return_exceptions=True)
@@ -344,16 +386,18 @@ class Matching:
             self._fetch(queue)
 
     def _from_hand(self, queue: _Queue) -> Delivery | None:
-        while queue.in_hand:
+        while queue.in_hand and not queue.pace.remaining():
             delivery = queue.in_hand.popleft()
             if time.monotonic() - delivery.taken_at < LEASE_MS / 2000:
+                queue.pace.note()
                 return delivery
             queue.may_have_more = True
         return None
 
     def _hand_over(self, queue: _Queue, delivery: Delivery) -> None:
-        waiter = _pop_waiting(queue)
+        waiter = _pop_waiting(queue) if not queue.pace.remaining() else None
         if waiter is not None:
+            queue.pace.note()
             waiter.found.set_result(delivery)
             return
         queue.in_hand.append(delivery)
@@ -378,12 +422,43 @@ class Matching:
         return None
 
     def _fetch(self, queue: _Queue) -> None:
-        if queue.fetching is None or queue.fetching.done():
+        pause = queue.pace.remaining()
+        if pause:
+            self._fetch_after(queue, pause)
+        elif queue.fetching is None or queue.fetching.done():
             queue.fetching = asyncio.get_running_loop().create_task(self._fetch_all(queue))
+
+    def _fetch_after(self, queue: _Queue, seconds: float) -> None:
+        """The pace does not allow to read the queue now. A paused one is read when that changes."""
+        if queue.due is None and seconds != math.inf and not self._closed:
+            queue.due = asyncio.get_running_loop().call_later(seconds, self._fetch_due, queue)
+
+    def _fetch_due(self, queue: _Queue) -> None:
+        self._stop_waiting(queue)
+        if queue.waiting and queue.may_have_more:
+            self._fetch(queue)
+
+    @staticmethod
+    def _stop_waiting(queue: _Queue) -> None:
+        if queue.due is not None:
+            queue.due.cancel()
+            queue.due = None
+
+    def _pace_changed(self) -> None:
+        """Rates were changed: whoever waits for its time looks again."""
+        for queue in self._queues.values():
+            self._stop_waiting(queue)
+            if queue.key is not None:
+                self._arrived(queue.stream)
+        self._sweep_now.set()
 
     async def _fetch_all(self, queue: _Queue) -> None:
         while queue.waiting and queue.may_have_more:
-            wanted = len(queue.waiting)
+            pause = queue.pace.remaining()
+            if pause:
+                self._fetch_after(queue, pause)
+                return
+            wanted = len(queue.waiting) if not queue.pace.delay else 1
             queue.may_have_more = False
             try:
                 messages = await self._service.consume_messages(
@@ -405,7 +480,7 @@ class Matching:
         pause = _SWEEP_FIRST
         while True:
             await asyncio.sleep(pause)
-            polled = [queue for queue in self._queues.values() if queue.waiting]
+            polled = [queue for queue in self._queues.values() if queue.waiting and not queue.pace.remaining()]
             if not polled:
                 self._sweep_now.clear()
                 await self._sweep_now.wait()

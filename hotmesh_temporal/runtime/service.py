@@ -23,8 +23,11 @@ from .matching import Matching
 from .namespaces import Namespaces
 from .outbox import Outbox
 from .queries import Queries
+from .quorum import QuorumMember
 from .resets import Resets
+from .throttle import Throttle
 from .timers import Timers
+from .versions import EngineVersion
 from .watching import Watching
 
 
@@ -56,7 +59,10 @@ class Runtime:
             await self.backend.open(HOTMESH_NAMESPACE, APP_ID, self.engine_id)
             stack.push_async_callback(self.backend.close)
             self._build(*_services(self.backend))
+            await self.version.start()
             await self.namespaces.start()
+            await self.throttle.start()
+            stack.push_async_callback(self.throttle.close)
             await self.hints.start()
             stack.push_async_callback(self.hints.close)
             await self.matching.start()
@@ -69,6 +75,8 @@ class Runtime:
             stack.push_async_callback(self.timers.close)
             await self.engine_tasks.start()
             stack.push_async_callback(self.engine_tasks.close)
+            await self.quorum.start()
+            stack.push_async_callback(self.quorum.close)
             self._open = stack.pop_all()
 
     async def close(self) -> None:
@@ -79,7 +87,10 @@ class Runtime:
         self.store, self.stream, self.search = store, stream, search
         self.namespaces = Namespaces(store, search)
         self.executions = Executions(store, self.clock, self.limits, self.namespaces)
-        self.matching = Matching(stream, self.engine_id)
+        self.throttle = Throttle(store)
+        self.version = EngineVersion(store)
+        self.matching = Matching(stream, self.engine_id, self.throttle)
+        self.quorum = QuorumMember(sub, self.engine_id, self.matching, self.throttle, self.version)
         self.outbox = Outbox(store, stream, self.matching, self.clock, self.engine_id)
         self.timers = Timers(store, self.clock, self._fire)
         self.queries = Queries(stream, self.matching, self.clock, self.engine_id)

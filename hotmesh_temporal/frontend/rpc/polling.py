@@ -67,9 +67,11 @@ async def next_task(runtime: Runtime, request: PollRequest, call: Call, poll: Po
     def take(turn: Turn, dispatch: TaskDispatch) -> _T | None:
         return poll.take(turn, dispatch.event_id, dispatch.stamp)
 
+    normal = request.task_queue.normal_name
+    serves = QueueKey(request.namespace, activities, normal) if normal else None
     until = time.monotonic() + call.wait(_LONG_POLL_SECONDS)
     while (remaining := until - time.monotonic()) > 0:
-        found = await runtime.matching.poll(queue, remaining, request.identity, take)
+        found = await runtime.matching.poll(queue, remaining, request.identity, take, serves)
         if found is None:
             return None
         task = await _task(runtime, found, poll)

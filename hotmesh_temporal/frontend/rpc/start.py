@@ -45,6 +45,7 @@ from ...runtime.service import Runtime
 from .. import validate
 from ..links import check_links
 from .task_response import task_response
+from .throttled import hold_back_start
 
 if TYPE_CHECKING:
     from ..server import Call
@@ -67,6 +68,7 @@ async def start_workflow_execution(
     """Start a workflow, by the policies for an id that is in use already."""
     del call
     check(request)
+    hold_back_start(runtime, request)
     await check_attributes(runtime, request)
     validate.blob(request.input, runtime.limits.blob_size)
     validate.memo(request.memo, runtime.limits.memo_size)

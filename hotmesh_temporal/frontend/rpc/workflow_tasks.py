@@ -25,7 +25,7 @@ from ...engine.model import WorkflowTask
 from ...engine.tasks import Answered
 from ...engine.turn import Turn
 from ...errors import TaskFailed, WorkflowCompleted, invalid_argument, task_not_found
-from ...runtime.keys import TaskMessage, run_key
+from ...runtime.keys import QueueKey, TaskMessage, run_key
 from ...runtime.loaded import Loaded
 from ...runtime.service import Runtime
 from .. import fields, tokens, validate
@@ -33,6 +33,7 @@ from ..tokens import WorkflowTaskToken
 from .activity_tasks import activity_response
 from .polling import next_task, version_of
 from .task_response import query_response, task_response
+from .throttled import hold_back_activities, hold_back_next_task
 
 if TYPE_CHECKING:
     from ..server import Call
@@ -88,10 +89,12 @@ async def respond_workflow_task_completed(
     commands.check_sequence(request.commands)
     messages.check(request.messages)
     await _know_namespaces(runtime, request.commands)
+    hold_back_activities(runtime, token.run.namespace, request.commands)
 
     def decide(turn: Turn) -> Answered:
         _check(turn, token)
         _refuse_commands(request.commands)
+        hold_back_next_task(runtime, request, QueueKey(turn.state.namespace, False, turn.state.task_queue))
         return tasks.answer_workflow_task(turn, request)
 
     try:

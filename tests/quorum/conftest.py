@@ -1,0 +1,46 @@
+"""Databases for the tests of the quorum, and engines in processes of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.postgres_server import PostgresServer
+
+Launch = Callable[[], int]
+"""Start a worker process on the database; its process id."""
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A private Postgres server."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a new database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'shared.sqlite3'}"
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.new_database()
+
+
+@pytest.fixture
+def launch(database: str) -> Iterator[Launch]:
+    """Starts workers; they end with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start() -> int:
+            process = subprocess.Popen([sys.executable, "-m", "tests.quorum.worker_process", database])
+            stack.callback(process.wait, 10)
+            stack.callback(process.terminate)
+            return process.pid
+
+        yield start
