@@ -12,7 +12,7 @@ import pytest_asyncio
 from hotmesh_temporal.providers.sqlite import SqliteBackend
 from temporalio.api.command.v1 import Command, ScheduleActivityTaskCommandAttributes
 from temporalio.api.common.v1 import ActivityType, WorkflowType
-from temporalio.api.enums.v1 import CommandType
+from temporalio.api.enums.v1 import CommandType, TaskQueueKind
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueRequest,
@@ -119,7 +119,7 @@ async def test_a_lower_rate_wakes_who_waits_for_the_higher_one(frontend: Fronten
 
 
 async def test_a_sticky_queue_is_paused_with_the_queue_that_it_serves(frontend: Frontend) -> None:
-    sticky = TaskQueue(name="mine", kind=2, normal_name="q")  # TASK_QUEUE_KIND_STICKY
+    sticky = TaskQueue(name="mine", kind=TaskQueueKind.TASK_QUEUE_KIND_STICKY, normal_name="q")
     await by_hand.start(frontend, "w")
     await by_hand.answer(frontend, await by_hand.poll(frontend), sticky="mine", patience=60)
     request = PollWorkflowTaskQueueRequest(namespace="default", task_queue=sticky, identity="worker")
