@@ -276,7 +276,16 @@ class Patient:
             raise
 
 
-WORKFLOWS = [Crowd, Doubles, Patient]
+@workflow.defn
+class Moment:
+    """Not of the crowd: something to try whether a worker is at work."""
+
+    @workflow.run
+    async def run(self) -> None:
+        await asyncio.sleep(0.1)
+
+
+WORKFLOWS = [Crowd, Doubles, Patient, Moment]
 
 
 def _child_id(value: int) -> str:

@@ -32,6 +32,7 @@ from temporalio.converter import default as default_converter
 from temporalio.service import RPCError, RPCStatusCode
 
 from hotmesh_temporal.client import Client
+from hotmesh_temporal.contracts.errors import ContractError
 from hotmesh_temporal.worker import UnsandboxedWorkflowRunner, Worker
 from tests.faults.crowd import (
     ACTIVITIES,
@@ -44,6 +45,7 @@ from tests.faults.crowd import (
     continues,
     workflow_id,
 )
+from tests.faults.troubles import Meeting
 
 _MAY_PASS = {
     RPCStatusCode.FAILED_PRECONDITION,  # an update went with a workflow task that failed (unhandled command)
@@ -58,25 +60,22 @@ _CUT_OFF = "AcceptedUpdateCompletedWorkflow"
 _ACCEPTED = Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_ACCEPTED
 _COMPLETED = Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
 
-Where = dict[str, str]
-"""The databases by service; what is left out follows the store."""
-
 Call = Callable[[], Awaitable[str]]
 """Something to do for the client. Returns what has to be remembered of the answer."""
 
 
-def run_worker(where: Where, log: str) -> None:
+def run_worker(meeting: Meeting, log: str) -> None:
     """Work until killed."""
     _log_to(log)
-    asyncio.run(_work(where))
+    asyncio.run(_work(meeting))
 
 
-def run_client(where: Where, log: str, done: str, count: int, pause: float) -> None:
+def run_client(meeting: Meeting, log: str, done: str, count: int, pause: float) -> None:
     """Start ``count`` workflows, signal and update them, one call every ``pause`` seconds at most."""
     _log_to(log)
     acknowledged = read_journal(done)
     with open(done, "a", buffering=1) as journal:
-        asyncio.run(_Sender(where, journal, acknowledged).send_all(count, pause))
+        asyncio.run(_Sender(meeting, journal, acknowledged).send_all(count, pause))
 
 
 def read_journal(path: str) -> dict[str, str]:
@@ -106,19 +105,19 @@ def _show_tasks_on_signal() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, show)
 
 
-async def _connect(where: Where) -> Client:
+async def _connect(meeting: Meeting) -> Client:
     """The database may be restarting right now."""
     _show_tasks_on_signal()
     while True:
         try:
-            return await Client.connect(connections=where)
-        except RuntimeError as error:
+            return await meeting.client()
+        except (RuntimeError, ContractError) as error:
             logging.warning("connecting again: %s", error)
             await asyncio.sleep(0.2)
 
 
-async def _work(where: Where) -> None:
-    client = await _connect(where)
+async def _work(meeting: Meeting) -> None:
+    client = await _connect(meeting)
     worker = Worker(
         client,
         task_queue=QUEUE,
@@ -137,15 +136,15 @@ async def _work(where: Where) -> None:
 
 
 class _Sender:
-    def __init__(self, where: Where, journal: TextIO, acknowledged: dict[str, str]) -> None:
-        self._where = where
+    def __init__(self, meeting: Meeting, journal: TextIO, acknowledged: dict[str, str]) -> None:
+        self._meeting = meeting
         self._journal = journal
         self._acknowledged = acknowledged
         self._limit = asyncio.Semaphore(_PARALLEL)
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def send_all(self, count: int, pause: float) -> None:
-        client = await _connect(self._where)
+        client = await _connect(self._meeting)
         calls = _Calls(client)
         for name, after in _plan(count):
             if name not in self._acknowledged:

@@ -1,8 +1,11 @@
-"""Nothing is lost or done twice while processes are killed or stand still and the database is restarted.
+"""Nothing is lost or done twice while processes are killed or stand still and servers go away and come back.
 
-A few hundred workflows and their children; a client and four workers, of which one is killed every second or two and
-replaced, and one stands still until all that it holds is taken from it. The seed of the kills is printed; another one
-can be given in ``FAULTS_SEED``. ``FAULTS_COUNT`` workflows instead of the usual number make a longer run.
+A crowd of workflows and their children; a client and four workers, of which one is killed every second or two and
+replaced, and one stands still until all that it holds is taken from it. Meanwhile the database and the broker are
+restarted, killed, cut off and stopped (see `places`), or the services do their worst (see `troubles`).
+
+The seed of the kills is printed; another one can be given in ``FAULTS_SEED``. ``FAULTS_COUNT`` workflows instead of the
+usual number make a longer run; ``--all-faults`` plays every fault on every target.
 """
 
 from __future__ import annotations
@@ -12,12 +15,13 @@ import contextlib
 import multiprocessing
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -47,30 +51,35 @@ from tests.faults.crowd import (
     left_child,
     workflow_id,
 )
-from tests.faults.crowd_process import Where, read_journal, run_client, run_worker, update_id
-from tests.support.nats_server import NatsServer
-from tests.support.postgres_server import PostgresServer
+from tests.faults.crowd_process import read_journal, run_client, run_worker, update_id
+from tests.faults.places import FAULTS, OUTAGE_SECONDS, Place, Victim
+from tests.faults.troubles import Meeting
 
-COUNT = int(os.environ.get("FAULTS_COUNT", "200"))
+COUNT = 200
+SMALL_COUNT = 60
+TARGETS = ("sqlite", "postgres", "redis", "redis6", "sqlite+nats", "postgres+nats", "redis+nats")
 WORKERS = 4
 KILL_SECONDS = (0.8, 2.0)
 STOP_SECONDS = 1.2 * LEASE_MS / 1000
 SAMPLE = 50
 # Kills stop when this part of the workflows is done: the rest shows that what was orphaned is taken up.
 CHAOS_PART = 0.9
-CHAOS_SECONDS = 60.0 * max(1.0, COUNT / 200)
+CHAOS_SECONDS = 60.0
 STUCK_SECONDS = 60.0
 CALL_PAUSE = 0.015
+OUTAGE_LINES = 4
+"""How many lines of ours a process may log in an outage and after it."""
 
 
 @dataclass
 class Plan:
-    """One run of the test: where, by which random choices, and what else happens to the database."""
+    """One run of the test: where, how many workflows, by which random choices, and what happens to the servers."""
 
-    where: Where
+    meeting: Meeting
     folder: Path
     random: random.Random
-    restart: Callable[[], None] | None = None
+    count: int
+    troubles: Sequence[tuple[Victim, str]] = ()
     log: Callable[[str], None] = field(default=lambda text: print(text, flush=True))
 
     @property
@@ -82,6 +91,11 @@ class Plan:
         """How much the client has written so far."""
         return Path(self.journal).stat().st_size
 
+    @property
+    def chaos_seconds(self) -> float:
+        """How long the chaos lasts at most."""
+        return CHAOS_SECONDS * max(1.0, self.count / 200) + 2 * OUTAGE_SECONDS * len(self.troubles)
+
 
 @pytest.fixture
 def seed() -> int:
@@ -91,33 +105,57 @@ def seed() -> int:
     return number
 
 
-@pytest.mark.timeout(600)
-async def test_sqlite(tmp_path: Path, seed: int) -> None:
-    await play(Plan({"store": f"sqlite:///{tmp_path / 'crowd.sqlite3'}"}, tmp_path, random.Random(seed)))
+def _count(usual: int) -> int:
+    return int(os.environ.get("FAULTS_COUNT", usual))
 
 
 @pytest.mark.timeout(600)
-async def test_postgres(tmp_path: Path, seed: int) -> None:
-    with PostgresServer() as server:
-        await play(Plan({"store": server.new_database()}, tmp_path, random.Random(seed), restart=server.restart))
+@pytest.mark.parametrize(
+    ("target", "count"),
+    [("sqlite", COUNT), ("postgres", COUNT), ("redis", SMALL_COUNT), ("postgres+nats", SMALL_COUNT)],
+)
+async def test_servers_go_away(target: str, count: int, tmp_path: Path, seed: int) -> None:
+    with Place(target) as place:
+        troubles = [(victim, fault) for fault in FAULTS for victim in place.victims]
+        await play(Plan(Meeting(place.connections), tmp_path, random.Random(seed), _count(count), troubles))
 
 
 @pytest.mark.timeout(600)
-async def test_postgres_and_nats(tmp_path: Path, seed: int) -> None:
-    """The broker is killed and comes back, where otherwise the database is restarted."""
-    with PostgresServer() as server, NatsServer() as broker:
-        where = {"store": server.new_database(), "stream": broker.url, "sub": broker.url}
-        await play(Plan(where, tmp_path, random.Random(seed), restart=broker.restart))
+@pytest.mark.parametrize("target", ["sqlite", "postgres+nats"])
+async def test_services_do_their_worst(target: str, tmp_path: Path, seed: int) -> None:
+    with Place(target) as place:
+        meeting = Meeting(place.connections, no_notices=True, careless_stream=True, two_scouts=True)
+        await play(Plan(meeting, tmp_path, random.Random(seed), _count(SMALL_COUNT)))
+
+
+@pytest.mark.all_faults
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("target", TARGETS[1:])
+async def test_each_fault(target: str, fault: str, tmp_path: Path, seed: int) -> None:
+    with Place(target) as place:
+        troubles = [(victim, fault) for victim in place.victims] * 2
+        await play(Plan(Meeting(place.connections), tmp_path, random.Random(seed), _count(COUNT), troubles))
+
+
+@pytest.mark.all_faults
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("trouble", ["no_notices", "careless_stream", "two_scouts"])
+@pytest.mark.parametrize("target", TARGETS)
+async def test_each_trouble(target: str, trouble: str, tmp_path: Path, seed: int) -> None:
+    with Place(target) as place:
+        meeting = Meeting(place.connections, **{trouble: True})
+        await play(Plan(meeting, tmp_path, random.Random(seed), _count(COUNT)))
 
 
 async def play(plan: Plan) -> None:
     """Chaos, then calm, then the reckoning."""
     crew = Crew(plan)
     try:
-        async with open_search(plan.where) as search:
+        async with open_search(plan.meeting.connections) as search:
             await chaos(plan, crew, search)
             await calm(plan, crew, search)
-            await check_children(search)
+            await check_children(plan, search)
     finally:
         crew.end()
     await check_results(plan)
@@ -136,7 +174,7 @@ class Crew:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["tests.faults.crowd_process"])
         self._log = str(plan.folder / "crew.log")
-        self.workers = [self._start(run_worker, plan.where, self._log) for _ in range(WORKERS)]
+        self.workers = [self._start(run_worker, plan.meeting, self._log) for _ in range(WORKERS)]
         self.client = self._start_client()
         self._stopped: tuple[BaseProcess, float] | None = None
 
@@ -146,13 +184,14 @@ class Crew:
         return process
 
     def _start_client(self) -> BaseProcess:
-        return self._start(run_client, self._plan.where, self._log, self._plan.journal, COUNT, CALL_PAUSE)
+        plan = self._plan
+        return self._start(run_client, plan.meeting, self._log, plan.journal, plan.count, CALL_PAUSE)
 
     def kill_worker(self) -> None:
         """Kill one without warning and put another in its place. None may have ended by itself."""
         index = self._choose()
         self._kill(self.workers[index])
-        self.workers[index] = self._start(run_worker, self._plan.where, self._log)
+        self.workers[index] = self._start(run_worker, self._plan.meeting, self._log)
 
     def kill_client(self) -> None:
         """The same with the client, unless it is done."""
@@ -213,9 +252,9 @@ def _send_signal(process: BaseProcess, number: signal.Signals) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_search(where: Where) -> AsyncGenerator[SearchService, None]:
+async def open_search(connections: Mapping[str, str]) -> AsyncGenerator[SearchService, None]:
     """The search service, without an engine that would lend the crew a hand."""
-    backend = resolve(connections=where).backend()
+    backend = resolve(connections=connections).backend()
     await backend.open(HOTMESH_NAMESPACE, APP_ID, "onlooker")
     try:
         assert backend.search is not None
@@ -267,7 +306,7 @@ async def children_are_left(search: SearchService) -> bool:
 
 async def keep_histories(plan: Plan, left: list[str]) -> None:
     """Write the histories of these workflows, and of their children, to the folder of the logs."""
-    client = await Client.connect(connections=plan.where)
+    client = await Client.connect(connections=plan.meeting.connections)
     for name in left:
         workflow = name.split()[0]
         ids = [workflow]
@@ -289,54 +328,68 @@ async def chaos(plan: Plan, crew: Crew, search: SearchService) -> None:
     """Kill somebody every now and then until most workflows are completed."""
     begin, kills, progress = time.monotonic(), 0, 0.0
     events = Events(plan, crew)
-    while progress < 1.0 or crew.stands_still or not crew.client_is_done:
+    while progress < 1.0 or crew.stands_still or not events.are_over or not crew.client_is_done:
         await asyncio.sleep(plan.random.uniform(*KILL_SECONDS))
         crew.go_on()
         crew.kill_worker()
         kills += 1
         # On a slow machine the clock drives what else happens.
-        time_share = (time.monotonic() - begin) / CHAOS_SECONDS
-        progress = max(await completed(search) / (COUNT * CHAOS_PART), time_share)
-        await events.happen(progress)
+        time_share = (time.monotonic() - begin) / plan.chaos_seconds
+        progress = max(await completed(search) / (plan.count * CHAOS_PART), time_share)
+        events.happen(progress)
         if time_share > 1.0:
             break
     crew.go_on(at_once=True)
+    await events.end()
     plan.log(f"chaos: {time.monotonic() - begin:.1f} s, {kills} workers killed, {events}")
 
 
 class Events:
-    """What happens beside the kills of workers, each at its own share of the progress (0 to 1)."""
+    """What happens beside the kills of workers, each at its own share of the progress (0 to 1).
+
+    What happens to a server takes its time, while workers go on being killed. There is one such thing at a time.
+    """
 
     def __init__(self, plan: Plan, crew: Crew) -> None:
-        self._plan = plan
         self._crew = crew
-        self._due = [(0.1, "client killed"), (0.2, "client killed"), (0.3, "worker stopped")]
-        if plan.restart is not None:
-            self._due += [(0.25, "database restarted"), (0.5, "database restarted")]
-        self._due.sort()
+        self._due = [(0.1, crew.kill_client), (0.2, crew.kill_client), (0.3, crew.stop_worker)]
+        self._troubles = [
+            (0.15 + 0.7 * index / len(plan.troubles), victim, fault)
+            for index, (victim, fault) in enumerate(plan.troubles)
+        ]
+        self._trouble: asyncio.Task[None] | None = None
         self._happened: Counter[str] = Counter()
 
     def __str__(self) -> str:
         return ", ".join(f"{name}: {count}" for name, count in self._happened.items())
 
-    async def happen(self, progress: float) -> None:
+    @property
+    def are_over(self) -> bool:
+        """Everything has happened."""
+        return not self._due and not self._troubles and (self._trouble is None or self._trouble.done())
+
+    def happen(self, progress: float) -> None:
         """Let everything happen that is due."""
         while self._due and self._due[0][0] <= progress:
-            _, name = self._due.pop(0)
-            self._happened[name] += 1
-            if name == "client killed":
-                self._crew.kill_client()
-            elif name == "worker stopped":
-                self._crew.stop_worker()
-            elif self._plan.restart is not None:
-                await asyncio.to_thread(self._plan.restart)
+            _, act = self._due.pop(0)
+            self._happened[act.__name__] += 1
+            act()
+        if self._troubles and self._troubles[0][0] <= progress and (self._trouble is None or self._trouble.done()):
+            _, victim, fault = self._troubles.pop(0)
+            self._happened[f"{fault} of the {victim.name}"] += 1
+            self._trouble = asyncio.create_task(asyncio.to_thread(victim.suffer, fault))
+
+    async def end(self) -> None:
+        """Wait until every server is back."""
+        if self._trouble is not None:
+            await self._trouble
 
 
 async def calm(plan: Plan, crew: Crew, search: SearchService) -> None:
     """Let the crew finish. On a busy machine that takes long, but something has to come of it all the time."""
     begin = changed = time.monotonic()
     state = None
-    while not crew.client_is_done or await completed(search) < COUNT or await children_are_left(search):
+    while not crew.client_is_done or await completed(search) < plan.count or await children_are_left(search):
         await asyncio.sleep(0.2)
         before, state = state, (await completed(search), plan.journal_size())
         if state != before:
@@ -362,12 +415,12 @@ async def explain(plan: Plan, crew: Crew, search: SearchService) -> NoReturn:
 
 async def check_results(plan: Plan) -> None:
     """Every workflow has the right result, and has got each signal and update exactly once."""
-    client = await Client.connect(connections=plan.where)
-    sample = set(plan.random.sample(range(COUNT), min(SAMPLE, COUNT)))
+    client = await Client.connect(connections=plan.meeting.connections)
+    sample = set(plan.random.sample(range(plan.count), min(SAMPLE, plan.count)))
     journal = read_journal(plan.journal)
     histories: list[WorkflowHistory] = []
     wrong: list[str] = []
-    for number in range(COUNT):
+    for number in range(plan.count):
         handle = client.get_workflow_handle(workflow_id(number), result_type=Outcome)
         history, outcome = await handle.fetch_history(), await handle.result()
         wrong += await differences(number, outcome, history)
@@ -417,11 +470,11 @@ async def updates_differ(
     return wrong
 
 
-async def check_children(search: SearchService) -> None:
+async def check_children(plan: Plan, search: SearchService) -> None:
     """Children that were left behind ended by the policy of each."""
     for policy, status in ((ParentClosePolicy.TERMINATE, "Terminated"), (ParentClosePolicy.REQUEST_CANCEL, "Canceled")):
-        wanted = {f"{workflow_id(number)}-0" for number in range(COUNT) if left_child(number) == policy}
-        page = await search.query("default", _of("Patient", status), page_size=10 * COUNT)
+        wanted = {f"{workflow_id(number)}-0" for number in range(plan.count) if left_child(number) == policy}
+        page = await search.query("default", _of("Patient", status), page_size=10 * plan.count)
         found = {str(document.fields["WorkflowId"]) for document in page.documents}
         missing = sorted(wanted - found)
         assert not missing, f"{missing} should be {status}"
@@ -446,15 +499,19 @@ async def check_replay(histories: Sequence[WorkflowHistory]) -> None:
 
 def check_database(plan: Plan) -> None:
     """`hotmesh-temporal verify` finds nothing."""
-    options = [option for service, url in plan.where.items() for option in (f"--{service}", url)]
-    command = [sys.executable, "-m", "hotmesh_temporal", "verify", *options]
+    places = [part for service, url in plan.meeting.connections.items() for part in (f"--{service}", url)]
+    command = [sys.executable, "-m", "hotmesh_temporal", "verify", *places]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     plan.log(done.stdout + done.stderr)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def check_logs(plan: Plan) -> None:
-    """No process had an error that it did not expect."""
-    text = (plan.folder / "crew.log").read_text()
-    unexpected = [line for line in text.splitlines() if " ERROR " in line or "panicked" in line]
+    """No process had an error that it did not expect, and none talked too much of what it waited for."""
+    lines = (plan.folder / "crew.log").read_text().splitlines()
+    unexpected = [line for line in lines if " ERROR " in line or "panicked" in line]
     assert not unexpected, "\n".join(unexpected[:20])
+    of_ours = re.compile(r"^\S+ \S+ (\d+) WARNING hotmesh_temporal")
+    talk = Counter(found[1] for line in lines if (found := of_ours.match(line)))
+    limit = OUTAGE_LINES * (1 + len(plan.troubles))
+    assert not {process: count for process, count in talk.items() if count > limit}, "\n".join(lines[-100:])

@@ -56,6 +56,13 @@ class NatsServer:
         """Where it listens."""
         return f"nats://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """Process id. Raises `RuntimeError` when the server does not run."""
+        if self._process is None:
+            raise RuntimeError("the server is not running")
+        return self._process.pid
+
     def start(self) -> NatsServer:
         """Start it and wait until it answers."""
         if self._root is None:
