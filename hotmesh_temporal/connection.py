@@ -91,7 +91,10 @@ class Connections:
             InvalidConnection: A service is where it cannot be, or a provider cannot be loaded.
         """
         if self == Connections.of(self.store):
-            return load_provider(self.store.provider)(self.store)
+            alone = load_provider(self.store.provider)(self.store)
+            # One that offers nothing yet makes its services when it is opened.
+            offers_some = any(getattr(alone, service) for service in SERVICES)
+            return _offering("store", alone) if offers_some else alone
         found: list[tuple[ConnectionSpec, Backend]] = []
         parts = {service: self._part(service, found) for service in SERVICES}
         store, stream, sub, search = (parts[service] for service in SERVICES)
