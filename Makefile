@@ -42,8 +42,8 @@ compat: $(VENV)/.test ## Compare with the real Temporal server, event by event, 
 	@$(PYTEST) -q compat_tests
 	@$(PYTEST) -q compat_tests --target sqlite+nats --target postgres+nats --target redis+nats -k "$(FAST_SCENARIOS)"
 
-faults: $(VENV)/.test ## Kill processes and databases in the middle of work, and verify that nothing is lost
-	@$(PYTEST) -q tests/faults
+faults: $(VENV)/.test ## Kill processes and databases in the middle of work, in every way there is (an hour)
+	@$(PYTEST) -q tests/faults --all-faults
 
 bench: $(VENV)/.test ## Measure latency and throughput beside the real Temporal server
 	@$(BIN)/python -m benchmarks

@@ -35,7 +35,7 @@ REQUEST_SECONDS = 5.0
 PATIENCE_SECONDS = 3.0
 """How long a call waits for a connection that is away."""
 
-FIRST_PAUSE, LAST_PAUSE = 0.1, 10.0
+FIRST_PAUSE, LAST_PAUSE = 0.1, 5.0
 _NO_RESPONDERS = "503"
 
 Callback = Callable[[Msg], None]

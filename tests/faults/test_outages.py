@@ -21,8 +21,8 @@ PROCESSES = 2
 ATTEMPTS_PER_SECOND = 10
 """Of one process, on average: calls of several kinds wait, and try again less and less often."""
 
-LINES = 4
-"""What is waited for, and that it is back: for calls, and for notices."""
+LINES = 5
+"""What is waited for and why, and that it is back; the same of messages that have to wait for a broker."""
 
 
 @contextmanager
