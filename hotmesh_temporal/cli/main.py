@@ -11,6 +11,7 @@ _COMMANDS = {
     "run": "hotmesh_temporal.cli.run:run",
     "quorum": "hotmesh_temporal.cli.quorum:quorum",
     "server": "hotmesh_temporal.cli.server:server",
+    "stats": "hotmesh_temporal.cli.stats:stats",
     "verify": "hotmesh_temporal.cli.verify:command",
     "version": "hotmesh_temporal.cli.version:version",
 }

@@ -31,6 +31,7 @@ from .plan import CommitPlan, key_of_state
 if TYPE_CHECKING:
     from .matching import Matching
     from .outbox import Outbox
+    from .stats import Counters
     from .timers import Timers
 
 _T = TypeVar("_T")
@@ -119,6 +120,7 @@ class Executions:
         self.outbox: Outbox | None = None
         """Set if the streams are on another database than the store."""
         self.timers: Timers = None  # type: ignore[assignment]  # set by the service that owns both
+        self.counters: Counters = None  # type: ignore[assignment]  # set by the service that owns both
         self._cache: dict[str, Loaded] = {}
         """The runs that were used last, in order of use."""
         self._cached_bytes = 0

@@ -51,6 +51,8 @@ class CommitPlan:
         self._offers: list[Offer] = []
         self._given: list[tuple[Waiter, Started]] = []
         self._withdrawn: list[tuple[QueueKey, int]] = []
+        self._opened: list[ExecutionState] = []
+        self._closed: list[ExecutionState] = []
 
     def create(self, turn: Turn, inherited: Sequence[EventBatch] = ()) -> Loaded:
         """A new run. ``inherited``: the part of its history that is older than the decision."""
@@ -96,6 +98,10 @@ class CommitPlan:
             self._withdrawn.append((QueueKey(state.namespace, False, each.queue), ceil_ms(each.waited)))
         if turn.visibility_changed:
             self._documents.append(document(job_id, state, turn.ctx.namespace(state.namespace)))
+        if loaded is None:
+            self._opened.append(state)
+        if not state.running and (loaded is None or loaded.state.running):
+            self._closed.append(state)
         tail = (loaded.tail if loaded else []) + list(batches)
         written = Loaded(job_id, revision + 1, state, data, turn.origin, tail)
         self._given += [(waiter, Started(task, written)) for waiter, task in taken]
@@ -170,6 +176,13 @@ class CommitPlan:
             executions.matching.give(waiter, started)
         for queue, waited_ms in self._withdrawn:
             executions.matching.discard(queue, waited_ms)
+        self._count()
+
+    def _count(self) -> None:
+        for state in self._opened:
+            self._executions.counters.opened(state)
+        for state in self._closed:
+            self._executions.counters.closed(state)
 
     def _messages(self) -> dict[str, Any]:
         """What the commit does in streams: all of it, or if they are elsewhere, what is to be done there."""

@@ -25,6 +25,7 @@ from .outbox import Outbox
 from .queries import Queries
 from .quorum import QuorumMember
 from .resets import Resets
+from .stats import Counters
 from .throttle import Throttle
 from .timers import Timers
 from .versions import EngineVersion
@@ -70,6 +71,7 @@ class Runtime:
             await self._start_outbox()
             stack.push_async_callback(self.outbox.close)
             stack.push_async_callback(self.queries.close)
+            stack.push_async_callback(self.counters.close)
             stack.push_async_callback(self.executions.close)
             await self.timers.start()
             stack.push_async_callback(self.timers.close)
@@ -100,6 +102,7 @@ class Runtime:
         self.hints = Hints(sub, self.engine_id, self._hinted)
         self.executions.matching, self.executions.timers = self.matching, self.timers
         self.executions.changed = self._changed
+        self.counters = self.executions.counters = Counters(store, self.version)
         self.namespaces.changed = self.hints.say
         self.matching.hints = self.queries.hints = self.hints
 

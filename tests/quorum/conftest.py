@@ -9,11 +9,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hotmesh_temporal.providers.sqlite import SqliteBackend
 
+from hotmesh_temporal.contracts.backend import ConnectionSpec
+from hotmesh_temporal.frontend.server import Frontend
 from tests.support.postgres_server import PostgresServer
 
 Launch = Callable[[], int]
 """Start a worker process on the database; its process id."""
+
+
+def engine_on(path: Path) -> Frontend:
+    """An engine of this process on a SQLite file; not started."""
+    return Frontend(SqliteBackend(ConnectionSpec(provider="sqlite", url=f"sqlite:///{path}")))
 
 
 @pytest.fixture(scope="session")

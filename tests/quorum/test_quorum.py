@@ -11,15 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
-from hotmesh_temporal.providers.sqlite import SqliteBackend
 
 from hotmesh_temporal.client import Client, WorkflowHandle
-from hotmesh_temporal.contracts.backend import ConnectionSpec
 from hotmesh_temporal.contracts.errors import NotSupported
-from hotmesh_temporal.frontend.server import Frontend
 from hotmesh_temporal.quorum import PAUSED, ActivationRefused, EngineProfile, Quorum, Rate, RollCall
 from hotmesh_temporal.runtime import versions
-from tests.quorum.conftest import Launch
+from tests.quorum.conftest import Launch, engine_on
 from tests.quorum.worker_process import QUEUE, Order
 
 _WAIT = 0.3
@@ -129,18 +126,14 @@ async def test_the_command_says_who_is_there_and_what_is_paused(database: str, l
     assert told.startswith("engine version 1 is active; process")
 
 
-def _frontend(path: Path) -> Frontend:
-    return Frontend(SqliteBackend(ConnectionSpec(provider="sqlite", url=f"sqlite:///{path}")))
-
-
 async def test_a_version_is_activated_once_every_engine_knows_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "one.sqlite3"
-    old = _frontend(path)
+    old = engine_on(path)
     await old.start()
     monkeypatch.setattr(versions, "ENGINE_VERSIONS", ("1", "2"))
-    new = _frontend(path)
+    new = engine_on(path)
     await new.start()
     assert (old.runtime.version.active, new.runtime.version.active) == ("1", "1")
     async with await Quorum.connect(f"sqlite:///{path}") as quorum:
@@ -155,12 +148,12 @@ async def test_a_version_is_activated_once_every_engine_knows_it(
             await quorum.activate("1", wait=0.05)
     monkeypatch.setattr(versions, "ENGINE_VERSIONS", ("1",))
     with pytest.raises(NotSupported, match="install a newer hotmesh-temporal"):
-        await _frontend(path).start()
+        await engine_on(path).start()
 
 
 async def test_two_operators_do_not_activate_at_once(tmp_path: Path) -> None:
     path = tmp_path / "one.sqlite3"
-    frontend = _frontend(path)
+    frontend = engine_on(path)
     await frontend.start()
     url = f"sqlite:///{path}"
     async with await Quorum.connect(url) as one, await Quorum.connect(url) as other:
