@@ -96,6 +96,11 @@ class HotMeshServiceClient(temporalio.service.ServiceClient):
             await host.release()
 
     @property
+    def connections(self) -> Connections:
+        """Where the data lives."""
+        return self._connections
+
+    @property
     def worker_service_client(self) -> temporalio.service._BridgeServiceClient:  # pyright: ignore[reportPrivateUsage]
         """The client that the core of a worker polls with. Blocks for some milliseconds when it is first asked for."""
         host = self._require_host()

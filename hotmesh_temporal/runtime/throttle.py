@@ -113,9 +113,12 @@ class Throttle:
         return bool((self._own or self._stored) and self.rate(key.topic))
 
     def _apply(self) -> None:
+        changed = False
         for topic, pace in self._paces.items():
-            pace.delay = _delay(self.rate(topic))
-        self.changed()
+            before, pace.delay = pace.delay, _delay(self.rate(topic))
+            changed = changed or pace.delay != before
+        if changed:
+            self.changed()
 
     async def _refresh_for_ever(self) -> None:
         while True:
