@@ -75,7 +75,7 @@ class Quorum:
     """An operator of a database. It is no engine itself: it takes no tasks, and no roll call shows it.
 
     Use it in ``async with await Quorum.connect(…)``, or close it. Every method that speaks to the engines waits
-    ``wait`` seconds for their answers; one that was too busy to answer in time obeys a stored rate within a minute.
+    ``wait`` seconds for their answers; one that was too busy to answer in time obeys a stored rate within two minutes.
     """
 
     def __init__(self, backend: Backend) -> None:

@@ -19,7 +19,7 @@ from .keys import QueueKey
 
 _LOG = logging.getLogger(__name__)
 
-REFRESH_SECONDS = 60.0
+REFRESH_SECONDS = 120.0
 """How often a process looks at the stored rates, in case that it was not told of a change."""
 
 EVERYTHING = ":"

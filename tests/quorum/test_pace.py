@@ -8,8 +8,8 @@ import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
-from hotmesh_temporal.providers.sqlite import SqliteBackend
 from temporalio.api.command.v1 import Command, ScheduleActivityTaskCommandAttributes
 from temporalio.api.common.v1 import ActivityType, WorkflowType
 from temporalio.api.enums.v1 import CommandType, TaskQueueKind
@@ -23,11 +23,12 @@ from temporalio.api.workflowservice.v1 import (
     StartWorkflowExecutionResponse,
 )
 
-from hotmesh_temporal.contracts.backend import ConnectionSpec
 from hotmesh_temporal.contracts.types import ThrottleOptions
 from hotmesh_temporal.frontend.server import Frontend
+from hotmesh_temporal.runtime import throttle
 from hotmesh_temporal.runtime.keys import QueueKey
 from hotmesh_temporal.runtime.throttle import PAUSED
+from tests.quorum.conftest import engine_on
 from tests.support import by_hand
 
 _TOPIC = QueueKey("default", False, "q").topic
@@ -37,8 +38,7 @@ _SOON = 2.0
 
 @pytest_asyncio.fixture
 async def frontend(tmp_path: Path) -> AsyncGenerator[Frontend, None]:
-    spec = ConnectionSpec(provider="sqlite", url=f"sqlite:///{tmp_path / 'one.sqlite3'}")
-    frontend = Frontend(SqliteBackend(spec))
+    frontend = engine_on(tmp_path / "one.sqlite3")
     await frontend.start()
     yield frontend
     await frontend.close()
@@ -178,8 +178,7 @@ async def test_a_paused_queue_gives_no_task_with_an_answer(frontend: Frontend) -
 
 async def test_an_engine_that_starts_later_knows_the_stored_rates(frontend: Frontend, tmp_path: Path) -> None:
     await _set_rate(frontend, PAUSED)
-    spec = ConnectionSpec(provider="sqlite", url=f"sqlite:///{tmp_path / 'one.sqlite3'}")
-    later = Frontend(SqliteBackend(spec))
+    later = engine_on(tmp_path / "one.sqlite3")
     await later.start()
     try:
         await by_hand.start(later, "w")
@@ -192,11 +191,28 @@ async def test_an_engine_that_starts_later_knows_the_stored_rates(frontend: Fron
 
 
 async def test_a_rate_of_one_engine_counts_more_than_a_stored_one_until_it_is_taken_back(frontend: Frontend) -> None:
-    throttle = frontend.runtime.throttle
+    rates = frontend.runtime.throttle
     await _set_rate(frontend, 50)
-    throttle.set_own(None, PAUSED)
-    assert throttle.rate(_TOPIC) == PAUSED
-    throttle.set_own(_TOPIC, 7)
-    assert throttle.rate(_TOPIC) == 7
-    throttle.set_own(None, 0)
-    assert throttle.rate(_TOPIC) == 50
+    rates.set_own(None, PAUSED)
+    assert rates.rate(_TOPIC) == PAUSED
+    rates.set_own(_TOPIC, 7)
+    assert rates.rate(_TOPIC) == 7
+    rates.set_own(None, 0)
+    assert rates.rate(_TOPIC) == 50
+
+
+async def test_a_change_that_nobody_was_told_of_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle, "REFRESH_SECONDS", 0.2)
+    frontend = engine_on(tmp_path / "one.sqlite3")
+    await frontend.start()
+    try:
+        store = frontend.runtime.store
+        await store.set_throttle_rate(ThrottleOptions(PAUSED, _TOPIC))
+        await asyncio.sleep(0.6)  # several looks
+        await by_hand.start(frontend, "w")
+        held = asyncio.create_task(by_hand.poll(frontend))
+        assert await _waits(held)
+        await store.set_throttle_rate(ThrottleOptions(0, _TOPIC))
+        assert (await asyncio.wait_for(held, _SOON)).workflow_execution.workflow_id == "w"
+    finally:
+        await frontend.close()
