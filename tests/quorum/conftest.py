@@ -14,6 +14,7 @@ from hotmesh_temporal.providers.sqlite import SqliteBackend
 from hotmesh_temporal.contracts.backend import ConnectionSpec
 from hotmesh_temporal.frontend.server import Frontend
 from tests.support.postgres_server import PostgresServer
+from tests.support.redis_server import RedisServer
 
 Launch = Callable[[], int]
 """Start a worker process on the database; its process id."""
@@ -31,11 +32,22 @@ def postgres_server() -> Iterator[PostgresServer]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A private Redis server."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres", "redis"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a new database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'shared.sqlite3'}"
+    if request.param == "redis":
+        redis: RedisServer = request.getfixturevalue("redis_server")
+        redis.command("FLUSHALL")
+        return redis.url
     server: PostgresServer = request.getfixturevalue("postgres_server")
     return server.new_database()
 

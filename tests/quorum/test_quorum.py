@@ -73,6 +73,25 @@ async def _start(client: Client, number: int) -> WorkflowHandle[Order, int]:
     return await client.start_workflow(Order.run, number, id=f"order-{number}", task_queue=QUEUE)
 
 
+async def test_nothing_is_lost_while_the_pace_changes_all_the_time(database: str, launch: Launch) -> None:
+    pids = {launch(), launch()}
+    async with await Quorum.connect(database) as quorum:
+        await _call_until(quorum, pids)
+        client = await Client.connect(connection=database)
+        running = [asyncio.create_task(_run(client, number)) for number in range(60)]
+        for rate in [PAUSED, 0, 20, PAUSED, 5, 0, PAUSED, 0, 30, 0]:
+            await quorum.throttle(rate, QUEUE if rate else None, wait=0.05)
+            await asyncio.sleep(0.15)
+        assert await asyncio.wait_for(asyncio.gather(*running), 2 * _PATIENCE) == list(range(60))
+        await client.close()
+    report = await asyncio.to_thread(_command, "verify", "--connection", database)
+    assert report.endswith("no problems\n")
+
+
+async def _run(client: Client, number: int) -> int:
+    return await (await _start(client, number)).result()
+
+
 async def test_only_activities_are_paused_and_a_new_process_honours_it(database: str, launch: Launch) -> None:
     async with await Quorum.connect(database) as quorum:
         assert await quorum.pause(QUEUE, kind="activity", wait=_WAIT) == []
