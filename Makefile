@@ -62,8 +62,9 @@ types: $(VENV)/.test ## Check types, strictly
 imports: $(VENV)/.test ## Check which part may import which
 	@$(BIN)/lint-imports --no-logo
 
-docs: $(VENV)/.demo ## Draw the state diagrams (docs/states.md) anew from the code
+docs: $(VENV)/.test ## Draw the state diagrams (docs/states.md) and the README's table of what runs on what anew
 	@$(BIN)/python docs/draw_states.py
+	@$(BIN)/python docs/draw_matrix.py
 
 clean: ## Remove what was installed and built here
 	rm -rf $(VENV) build dist *.egg-info .hotmesh .pytest_cache .ruff_cache .import_linter_cache .hypothesis

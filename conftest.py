@@ -1,13 +1,24 @@
-"""Options of the tests."""
+"""Options of all tests."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.support.records import Recorder
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--all-faults``: also the long fault tests, every fault on every target."""
+    """``--all-faults``: also the long fault tests. ``--record``: write down what passed, for the README."""
     parser.addoption("--all-faults", action="store_true", help="also play every fault on every target (an hour)")
+    parser.addoption(
+        "--record", metavar="FILE", help="write down what passed on which database (docs/support.json for the README)"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin the record."""
+    if file := config.getoption("--record"):
+        config.pluginmanager.register(Recorder(str(file)), "record of what passed")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,0 +1,108 @@
+"""Writes the README's table of what runs on what: services from the code, outcomes from docs/support.json.
+
+The record is written by the tests: ``pytest tests/providers compat_tests --record docs/support.json``. Run this as
+``make docs``; the tests fail if the table is not what it would write, or if something of ours is not in the record.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hotmesh_temporal.connection import load_provider
+from hotmesh_temporal.contracts.backend import Backend, ConnectionSpec
+
+HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
+RECORD = HERE / "support.json"
+BEGIN, END = "<!-- support: made by `make docs` -->\n", "<!-- end of support -->\n"
+
+URLS = {
+    "sqlite": "sqlite:///x",
+    "postgres": "postgresql://host/x",
+    "redis": "redis://host",
+    "nats": "nats://host",
+}
+PROVIDER_OF = {"redis6": "redis", "path": "redis", "valkey": "redis"}
+"""Servers that are not called as their provider. ``path`` is the redis-server that the machine has, if it has one."""
+
+ROWS = ("sqlite", "postgres", "redis6", "path", "valkey", "nats", "sqlite+nats", "postgres+nats", "valkey+nats")
+TARGET_OF = {"valkey+nats": "redis+nats"}
+"""How the tests call it."""
+
+_HEAD = """| | store, search | stream | sub | Conformance kit | Scenarios as on the real server | Crowds under faults |
+|---|---|---|---|---|---|---|
+"""
+
+
+def backend_of(server: str) -> Backend:
+    """The backend for a server, not opened."""
+    provider = PROVIDER_OF.get(server, server)
+    return load_provider(provider)(ConnectionSpec(provider, url=URLS[provider]))
+
+
+def table(record: dict[str, Any]) -> str:
+    """All rows and what must be said below them."""
+    return (
+        _HEAD
+        + "".join(_row(name, record) for name in ROWS if name != "path" or name in record["kit"])
+        + "\n"
+        + _notes()
+    )
+
+
+def _row(name: str, record: dict[str, Any]) -> str:
+    store, _, other = name.partition("+")
+    versions = " + ".join(record["versions"][part] for part in (store, other) if part)
+    target = TARGET_OF.get(name, name)
+    cells = [versions, *(_offer(service, store, other) for service in ("store", "stream", "sub"))]
+    cells.append("" if other else _kit(record["kit"].get(name, {})))
+    cells += [_outcome(record.get(kind, {}).get(target)) for kind in ("scenarios", "faults")]
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def _offer(service: str, store: str, other: str) -> str:
+    if other:
+        return "" if service == "store" else PROVIDER_OF.get(other, other)
+    return "yes" if getattr(backend_of(store), service) is not None else "no"
+
+
+def _kit(by_service: dict[str, dict[str, int]]) -> str:
+    total = {"passed": 0, "failed": 0, "skipped": 0}
+    for counts in by_service.values():
+        for outcome, count in counts.items():
+            total[outcome] += count
+    return _outcome(total) + (f", {total['skipped']} left out" if total["skipped"] else "")
+
+
+def _outcome(counts: dict[str, int] | None) -> str:
+    if not counts or not (counts.get("passed") or counts.get("failed")):
+        return "not run"
+    passed, failed = counts.get("passed", 0), counts.get("failed", 0)
+    return f"{passed:,} of {passed + failed:,}" if failed else f"all {passed:,}"
+
+
+def _notes() -> str:
+    """What streams cannot do, by their flags."""
+    lines: list[str] = []
+    for server in ("sqlite", "postgres", "redis", "nats"):
+        stream = backend_of(server).stream
+        assert stream is not None, "every provider of ours has streams"
+        features = stream.get_provider_specific_features()
+        flags = {name: getattr(features, name) for name in features.__slots__ if name.startswith("supports_")}
+        missing = [name.removeprefix("supports_") for name, value in sorted(flags.items()) if not value]
+        lacks = f"no {', no '.join(missing)}" if missing else "everything"
+        lines.append(f"{server}: {lacks}, messages of at most {features.max_message_size:,} bytes")
+    return "Streams by their flags: " + "; ".join(lines) + ".\n"
+
+
+def page(text: str, record: dict[str, Any]) -> str:
+    """The README with the table of now."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + BEGIN + "\n" + table(record) + "\n" + END + after
+
+
+if __name__ == "__main__":
+    README.write_text(page(README.read_text(), json.loads(RECORD.read_text())))
