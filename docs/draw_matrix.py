@@ -44,12 +44,11 @@ def backend_of(server: str) -> Backend:
 
 def table(record: dict[str, Any]) -> str:
     """All rows and what must be said below them."""
-    return (
-        _HEAD
-        + "".join(_row(name, record) for name in ROWS if name != "path" or name in record["kit"])
-        + "\n"
-        + _notes()
-    )
+    versions = record["versions"]
+    # That of the machine may be one of the others.
+    known = {versions[name] for name in ROWS if name in versions and name != "path"}
+    rows = [name for name in ROWS if name != "path" or versions.get(name, "") not in {"", *known}]
+    return _HEAD + "".join(_row(name, record) for name in rows) + "\n" + _notes()
 
 
 def _row(name: str, record: dict[str, Any]) -> str:
@@ -68,18 +67,20 @@ def _offer(service: str, store: str, other: str) -> str:
     return "yes" if getattr(backend_of(store), service) is not None else "no"
 
 
-def _kit(by_service: dict[str, dict[str, int]]) -> str:
-    total = {"passed": 0, "failed": 0, "skipped": 0}
-    for counts in by_service.values():
-        for outcome, count in counts.items():
-            total[outcome] += count
-    return _outcome(total) + (f", {total['skipped']} left out" if total["skipped"] else "")
+def _kit(by_service: dict[str, dict[str, Any]]) -> str:
+    groups = by_service.values()
+    left_out = sum(group["skipped"] for group in groups)
+    total = {
+        "passed": sum(group["passed"] for group in groups),
+        "failed": [each for group in groups for each in group["failed"]],
+    }
+    return _outcome(total) + (f", {left_out} left out" if left_out else "")
 
 
-def _outcome(counts: dict[str, int] | None) -> str:
-    if not counts or not (counts.get("passed") or counts.get("failed")):
+def _outcome(group: dict[str, Any] | None) -> str:
+    if group is None or not (group["passed"] or group["failed"]):
         return "not run"
-    passed, failed = counts.get("passed", 0), counts.get("failed", 0)
+    passed, failed = group["passed"], len(group["failed"])
     return f"{passed:,} of {passed + failed:,}" if failed else f"all {passed:,}"
 
 
@@ -92,8 +93,8 @@ def _notes() -> str:
         features = stream.get_provider_specific_features()
         flags = {name: getattr(features, name) for name in features.__slots__ if name.startswith("supports_")}
         missing = [name.removeprefix("supports_") for name, value in sorted(flags.items()) if not value]
-        lacks = f"no {', no '.join(missing)}" if missing else "everything"
-        lines.append(f"{server}: {lacks}, messages of at most {features.max_message_size:,} bytes")
+        lacks = "".join(f"no {name}, " for name in missing)
+        lines.append(f"{server}: {lacks}messages of at most {features.max_message_size:,} bytes")
     return "Streams by their flags: " + "; ".join(lines) + ".\n"
 
 

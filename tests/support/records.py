@@ -1,7 +1,7 @@
 """Which tests passed on which database: a file that the README's table is drawn from.
 
 Three kinds: ``kit`` (conformance, by service), ``scenarios`` (as on the real server) and ``faults``. A run replaces
-what it ran, kind by kind and database by database, and leaves the rest.
+what it ran, kind by kind and database by database, and leaves the rest; what failed may be run again alone.
 """
 
 from __future__ import annotations
@@ -40,28 +40,36 @@ class Recorder:
 
     def __init__(self, file: str) -> None:
         self._file = Path(file)
-        self._counts: dict[Place, Counter[str]] = {}
+        self._outcomes: dict[Place, dict[str, str]] = {}
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Count the outcome of a test."""
+        """Note the outcome of a test."""
         report = yield
         place = place_of(item)
         if place is not None and (report.when == "call" or not report.passed):
-            self._counts.setdefault(place, Counter())[report.outcome] += 1
+            self._outcomes.setdefault(place, {})[item.name] = report.outcome
         return report
 
     def pytest_sessionfinish(self) -> None:
-        """Write what was counted."""
+        """Write what was noted."""
         record: Record = json.loads(self._file.read_text()) if self._file.exists() else {}
-        ran = {place[:2] for place in self._counts}
-        for kind, database in ran:
-            counts = {
-                service: dict(each) for (*where, service), each in self._counts.items() if where == [kind, database]
-            }
-            record.setdefault(kind, {})[database] = counts if kind == "kit" else counts[""]
+        for (kind, database, service), outcomes in self._outcomes.items():
+            by_database = record.setdefault(kind, {})
+            where, key = (by_database.setdefault(database, {}), service) if service else (by_database, database)
+            where[key] = _updated(where.get(key, {}), outcomes)
         record["versions"] = versions()
         self._file.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+
+
+def _updated(before: Record, outcomes: dict[str, str]) -> Record:
+    """What is kept of one group of tests. A run of nothing but those that had failed corrects what is there."""
+    count = Counter(outcomes.values())
+    failed = sorted(name for name, outcome in outcomes.items() if outcome == "failed")
+    if outcomes.keys() <= set(before.get("failed", ())):
+        still = sorted(set(before["failed"]) - outcomes.keys() | set(failed))
+        return {**before, "passed": before["passed"] + count["passed"], "failed": still}
+    return {"passed": count["passed"], "skipped": count["skipped"], "failed": failed}
 
 
 def place_of(item: pytest.Item) -> Place | None:
