@@ -57,7 +57,8 @@ def _row(name: str, record: dict[str, Any]) -> str:
     target = TARGET_OF.get(name, name)
     cells = [versions, *(_offer(service, store, other) for service in ("store", "stream", "sub"))]
     cells.append("" if other else _kit(record["kit"].get(name, {})))
-    cells += [_outcome(record.get(kind, {}).get(target)) for kind in ("scenarios", "faults")]
+    is_store = backend_of(store).store is not None
+    cells += [_outcome(record.get(kind, {}).get(target)) if is_store else "" for kind in ("scenarios", "faults")]
     return "| " + " | ".join(cells) + " |\n"
 
 
