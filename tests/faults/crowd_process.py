@@ -28,6 +28,7 @@ from temporalio.api.workflowservice.v1 import (
     UpdateWorkflowExecutionRequest,
     UpdateWorkflowExecutionResponse,
 )
+from temporalio.client import WorkflowExecutionStatus
 from temporalio.converter import default as default_converter
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -294,9 +295,16 @@ class _Calls:
             polled = await self._service.poll_workflow_execution_update(request)
             outcome = polled.outcome if polled.HasField("outcome") else None
         if continues(number) and outcome.failure.application_failure_info.type == _CUT_OFF:
-            # It came to the worker together with what let the workflow continue as new.
-            raise RPCError("not completed by its run", RPCStatusCode.ABORTED, b"")
+            # It came to the worker together with what let the workflow continue as new, or the next run end: there, it
+            # was repeated, as nobody can know what came of the first.
+            if await self._is_continued(response.update_ref.workflow_execution):
+                raise RPCError("not completed by its run", RPCStatusCode.ABORTED, b"")
+            return ""
         return await _text(number, outcome)
+
+    async def _is_continued(self, execution: WorkflowExecution) -> bool:
+        handle = self._client.get_workflow_handle(execution.workflow_id, run_id=execution.run_id)
+        return (await handle.describe()).status == WorkflowExecutionStatus.CONTINUED_AS_NEW
 
 
 def update_id(value: int) -> str:

@@ -18,6 +18,7 @@ from hotmesh_temporal.contracts.backend import Backend, ConnectionSpec
 from hotmesh_temporal.contracts.commit import Commit, Publish, RunWrite
 from hotmesh_temporal.contracts.errors import Unavailable
 from hotmesh_temporal.contracts.types import KeyType
+from tests.support.postgres_server import free_port
 from tests.support.redis_server import RedisServer
 
 SLOTS = 16384
@@ -27,8 +28,9 @@ NODES = 3
 class Cluster:
     """The nodes, and plain clients of each."""
 
-    def __init__(self, servers: list[RedisServer]) -> None:
+    def __init__(self, servers: list[RedisServer], bus_port: int) -> None:
         self.servers = servers
+        self._bus_port = bus_port
         self.clients: list[Any] = [redis_module.Redis(port=server.port) for server in servers]
         self.ids = [str(client.execute_command("CLUSTER MYID").decode()) for client in self.clients]
 
@@ -38,7 +40,7 @@ class Cluster:
             first, last = number * SLOTS // NODES, (number + 1) * SLOTS // NODES
             client.execute_command("CLUSTER", "ADDSLOTS", *range(first, last))
             client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-            client.execute_command("CLUSTER", "MEET", "127.0.0.1", self.servers[0].port)
+            client.execute_command("CLUSTER", "MEET", "127.0.0.1", self.servers[0].port, self._bus_port)
         deadline = time.monotonic() + 20
         while not all(self._is_ready(client) for client in self.clients):
             assert time.monotonic() < deadline, "the cluster was not formed"
@@ -76,13 +78,18 @@ class Cluster:
             client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", self.ids[target])
 
 
+def _settings(bus_port: int) -> dict[str, str]:
+    return {"cluster-enabled": "yes", "cluster-node-timeout": "2000", "cluster-port": str(bus_port)}
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """Three nodes that share the slots."""
-    settings = {"cluster-enabled": "yes", "cluster-node-timeout": "2000"}
     with ExitStack() as stack:
-        servers = [stack.enter_context(RedisServer("valkey", settings)) for _ in range(NODES)]
-        cluster = Cluster(servers)
+        # Without a port of its own the nodes' bus is 10,000 above the other one, which may be too high.
+        ports = [free_port() for _ in range(NODES)]
+        servers = [stack.enter_context(RedisServer("valkey", _settings(port))) for port in ports]
+        cluster = Cluster(servers, ports[0])
         cluster.form()
         yield cluster
         for client in cluster.clients:
