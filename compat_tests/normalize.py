@@ -50,7 +50,11 @@ CLOCK_FIELDS = {"seconds", "nanos"}
 HINTS = {"poller_scaling_decision", "backlog_count_hint"}
 """Fields that are left out: advice to pollers by the momentary load, not behaviour."""
 
-DEADLINE = {("CANCELLED", "Timeout expired"), ("DEADLINE_EXCEEDED", "context deadline exceeded")}
+DEADLINE = {
+    ("CANCELLED", "Timeout expired"),
+    ("DEADLINE_EXCEEDED", "context deadline exceeded"),
+    ("DEADLINE_EXCEEDED", "query timed out before a worker could process it"),
+}
 """How a call ends whose deadline has passed: by whether its client or the server sees it first."""
 
 FAILURE_FIELDS = (
