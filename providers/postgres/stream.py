@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -67,7 +68,7 @@ class PostgresStream(PostgresStreamInspection, StreamService):
 
     def mint_key(self, key_type: KeyType, params: KeyParams) -> str:
         namespace, app_id = self._db.names
-        return mint_key(namespace, app_id, key_type, _without_app(params))
+        return mint_key(namespace, app_id, key_type, replace(params, app_id=""))
 
     def get_provider_specific_features(self) -> StreamFeatures:
         return StreamFeatures(max_message_size=MAX_MESSAGE_BYTES, max_batch_size=MAX_BATCH)
@@ -391,7 +392,3 @@ def _message(row: Row) -> StreamMessage:
 
 def _numbers(message_ids: Sequence[str]) -> list[int]:
     return sorted({message_number(message_id) for message_id in message_ids})
-
-
-def _without_app(params: KeyParams) -> KeyParams:
-    return KeyParams(**{name: getattr(params, name) for name in KeyParams.__slots__ if name != "app_id"})

@@ -14,7 +14,7 @@ from hotmesh_temporal.conformance.stream_and_sub import Connect, Names, OpenBack
 from hotmesh_temporal.conformance.support import GROUP, search_of, store_of, stream_name, stream_of
 from hotmesh_temporal.contracts.backend import ConnectionSpec
 from hotmesh_temporal.contracts.errors import Unavailable
-from tests.support.nats_server import free_port
+from tests.support.ports import free_port
 
 
 def make(path: Path, url: str) -> ComposedBackend:

@@ -18,7 +18,8 @@ from hotmesh_temporal.conformance.support import GROUP, stream_name, stream_of, 
 from hotmesh_temporal.contracts.backend import ConnectionSpec
 from hotmesh_temporal.contracts.errors import ContractError, InvalidArgument, Unavailable
 from hotmesh_temporal.contracts.types import KeyType
-from tests.support.nats_server import NatsServer, free_port
+from tests.support.nats_server import NatsServer
+from tests.support.ports import free_port
 
 driver: Any = nats  # it leaves types in its signatures open
 

@@ -15,7 +15,8 @@ from hotmesh_temporal.conformance.support import store_of, stream_of, sub_of
 from hotmesh_temporal.contracts import Commit, ConnectionSpec, EventBatch, RunWrite
 from hotmesh_temporal.contracts.errors import RevisionConflict, Unavailable
 from hotmesh_temporal.contracts.types import KeyType
-from tests.support.postgres_server import PostgresServer, free_port
+from tests.support.ports import free_port
+from tests.support.postgres_server import PostgresServer
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from hotmesh_temporal.contracts.backend import Backend, ConnectionSpec
 from hotmesh_temporal.contracts.commit import Commit, Publish, RunWrite
 from hotmesh_temporal.contracts.errors import Unavailable
 from hotmesh_temporal.contracts.types import KeyType
-from tests.support.postgres_server import free_port
+from tests.support.ports import free_ports
 from tests.support.redis_server import RedisServer
 
 SLOTS = 16384
@@ -87,7 +87,7 @@ def cluster() -> Iterator[Cluster]:
     """Three nodes that share the slots."""
     with ExitStack() as stack:
         # Without a port of its own the nodes' bus is 10,000 above the other one, which may be too high.
-        ports = [free_port() for _ in range(NODES)]
+        ports = free_ports(NODES)
         servers = [stack.enter_context(RedisServer("valkey", _settings(port))) for port in ports]
         cluster = Cluster(servers, ports[0])
         cluster.form()

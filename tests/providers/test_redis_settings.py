@@ -17,7 +17,7 @@ from hotmesh_temporal.providers.redis.durability import check_version
 from hotmesh_temporal.conformance.support import store_of
 from hotmesh_temporal.contracts.backend import ConnectionSpec
 from hotmesh_temporal.contracts.errors import InvalidArgument, Unavailable
-from tests.support.postgres_server import free_port
+from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
 
 driver: Any = redis

