@@ -11,7 +11,7 @@ from compat_tests.generated.fleet import Fleet
 from compat_tests.generated.generate import generate
 from compat_tests.mutations import COMPARED
 from compat_tests.runner import Runner, TargetPool, discover
-from compat_tests.targets import MIXED_TARGETS, TARGETS
+from compat_tests.targets import MORE_TARGETS, TARGETS
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -19,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--target",
         action="append",
-        choices=(*TARGETS, *MIXED_TARGETS),
+        choices=(*TARGETS, *MORE_TARGETS),
         help="run only on this target (repeatable; all by default); temporal compares two runs on the real server",
     )
     parser.addoption("--seeds", type=int, default=40, help="how many made-up programs to compare")

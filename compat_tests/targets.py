@@ -27,8 +27,8 @@ _MANY_NAMESPACES = {
 """Scenarios make more namespaces in a second than the server lets anybody make by default."""
 
 TARGETS = ("temporal", "sqlite", "postgres", "redis")
-MIXED_TARGETS = ("sqlite+nats", "postgres+nats", "redis+nats")
-"""The store on one, streams and notices on the other; run when they are asked for."""
+MORE_TARGETS = ("redis6", "redis7", "sqlite+nats", "postgres+nats", "redis+nats")
+"""Run when they are asked for: other versions, and the store on one, streams and notices on the other."""
 
 
 @dataclass(frozen=True)
@@ -166,12 +166,14 @@ class PostgresTarget(Target):
 
 
 class RedisTarget(Target):
-    """This project on a private Valkey server that syncs every write."""
+    """This project on a private Valkey or Redis server that syncs every write."""
+
+    kind = "valkey"
 
     async def launch(self) -> Connection:
         from tests.support.redis_server import RedisServer
 
-        self._server = RedisServer()
+        self._server = RedisServer(self.kind)
         await asyncio.to_thread(self._server.start)
         return Connection("hotmesh", self._server.url)
 
@@ -180,6 +182,18 @@ class RedisTarget(Target):
         if self.small:
             await self.engine.release()
         self._server.stop()
+
+
+class Redis6Target(RedisTarget):
+    """On Redis 6.2."""
+
+    kind = "redis6"
+
+
+class Redis7Target(RedisTarget):
+    """On Redis 7."""
+
+    kind = "redis7"
 
 
 class WithNats(Target):
@@ -228,6 +242,8 @@ def new_target(name: str, *, small: bool = False) -> Target:
         "sqlite": SqliteTarget,
         "postgres": PostgresTarget,
         "redis": RedisTarget,
+        "redis6": Redis6Target,
+        "redis7": Redis7Target,
     }
     target = targets[name](small=small)
     return WithNats(target) if streams else target

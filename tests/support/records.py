@@ -105,7 +105,7 @@ def versions() -> dict[str, str]:
     }
     # Not on every machine.
     with contextlib.suppress(FileNotFoundError):
-        found["path"] = "Redis " + _redis_version("path")
+        found["redis7"] = "Redis " + _redis_version("redis7")
     return found
 
 

