@@ -110,7 +110,6 @@ async def scenario_attributes_add(env: Env) -> None:
     await add("again", {"Amount": 3})
     await add("again with another type", {"Amount": 2})
     await add("one new, one known", {"Amount": 3, "Total": 3})
-    await add("too many", {"Third": 3, "Fourth": 3})
     await add("odd names", {"a b": 2, "a-b": 2, "ü": 2, "and": 2, "1": 2, "": 2})
     await listed("afterwards")
     for label, kinds in {

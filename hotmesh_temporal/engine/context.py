@@ -18,13 +18,13 @@ MILLISECOND = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class CustomAttribute:
-    """A search attribute that somebody has added: its type, and the column that a Temporal server would give it.
+    """A search attribute that somebody has added: its type, and the field that it has in search documents.
 
     ``kind`` is a value of ``temporal.api.enums.v1.IndexedValueType``.
     """
 
     kind: int
-    column: str
+    symbol: str
 
 
 @dataclass(frozen=True, slots=True)

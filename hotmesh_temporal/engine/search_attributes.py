@@ -67,6 +67,12 @@ def kind_of(name: str, namespace: Namespace) -> int | None:
     return custom.kind if custom is not None else PREDEFINED.get(name)
 
 
+def field_of(name: str, namespace: Namespace) -> str:
+    """The field that an attribute has in search documents."""
+    custom = namespace.attributes.get(name)
+    return custom.symbol if custom is not None else name
+
+
 def problem(given: SearchAttributes, namespace: Namespace, limits: Limits) -> str | None:
     """What is wrong with attributes that are to be set, in the server's words; None if nothing is."""
     return unmapped(given, namespace) or invalid(given, namespace) or too_large(given, namespace, limits)
@@ -103,14 +109,15 @@ def too_large(given: SearchAttributes, namespace: Namespace, limits: Limits) -> 
 
 
 def too_large_together(given: SearchAttributes, namespace: Namespace, limits: Limits) -> str | None:
-    """All together are too large, under the names of their columns, as a Temporal server counts."""
+    """All together are too large, under the names of the columns that a Temporal server has for them."""
     limit = limits.search_attributes_size
     if given.ByteSize() <= limit // 2:
         return None
     columns = SearchAttributes()
-    for name, payload in given.indexed_fields.items():
+    for number, (name, payload) in enumerate(given.indexed_fields.items(), 1):
         custom = namespace.attributes.get(name)
-        columns.indexed_fields[custom.column if custom is not None else name].CopyFrom(payload)
+        column = f"{KIND_NAMES[custom.kind]}{number:02}" if custom is not None else name
+        columns.indexed_fields[column].CopyFrom(payload)
     size = columns.ByteSize()
     return f"total size of search attributes {size} exceeds size limit {limit}" if size > limit else None
 

@@ -17,7 +17,7 @@ from sqlglot.errors import ParseError, SqlglotError
 from ..contracts.search import All, Any, Compare, Condition, Not, Operator, SearchValue
 from ..engine.attribute_values import BOOL, DATETIME, DOUBLE, INT, KEYWORD, KEYWORD_LIST, KIND_NAMES, TEXT
 from ..engine.context import Namespace
-from ..engine.search_attributes import SYSTEM, kind_of
+from ..engine.search_attributes import SYSTEM, field_of, kind_of
 from ..errors import RpcError, invalid_argument
 from ..runtime.search_values import microseconds, words_of
 
@@ -77,10 +77,11 @@ DIVISION = "TemporalNamespaceDivision"
 
 
 class _Attribute(NamedTuple):
-    """A field that is looked up by its type; of those below (the service's own) the type is 0."""
+    """A search attribute; of those above (the service's own) the type is 0. ``field``: where documents have it."""
 
     name: str
     kind: int
+    field: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,21 +160,21 @@ class _Compiler:
         if operator is not None:
             assert isinstance(node, exp.Binary)
             field = self._field(node.left)
-            return field, Compare(field.name, operator, _value(field, node.right))
+            return field, Compare(field.field, operator, _value(field, node.right))
         if isinstance(node, exp.In):
             field = self._field(node.this)
-            return field, Compare(field.name, Operator.IN, [_value(field, each) for each in node.expressions])
+            return field, Compare(field.field, Operator.IN, [_value(field, each) for each in node.expressions])
         if isinstance(node, exp.Between):
             field = self._field(node.this)
             _check_range(field)
             ends = [_value(field, node.args["low"]), _value(field, node.args["high"])]
-            return field, Compare(field.name, Operator.BETWEEN, ends)
+            return field, Compare(field.field, Operator.BETWEEN, ends)
         if isinstance(node, exp.StartsWith):
             field = self._field(node.this)
-            return field, Compare(field.name, Operator.STARTS_WITH, _value(field, node.expression))
+            return field, Compare(field.field, Operator.STARTS_WITH, _value(field, node.expression))
         if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
             field = self._field(node.this)
-            return field, Compare(field.name, Operator.IS_NULL)
+            return field, Compare(field.field, Operator.IS_NULL)
         if isinstance(node, exp.Like):
             field = self._field(node.this)
             kind = KIND_NAMES[field.kind or SYSTEM[field.name]]
@@ -185,10 +186,10 @@ class _Compiler:
         name = node.name
         if isinstance(node, exp.Column):
             if name in _KEYWORDS | _TIMES | _NUMBERS:
-                return _Attribute(name, 0)
+                return _Attribute(name, 0, name)
             kind = kind_of(name, self._namespace) or SYSTEM.get(name)
             if kind is not None:
-                return _Attribute(name, kind)
+                return _Attribute(name, kind, field_of(name, self._namespace))
         raise _invalid(f"invalid search attribute: {name}")
 
 
@@ -210,14 +211,14 @@ def _typed(field: _Attribute, compare: Compare, *, negated: bool) -> Condition:
         problem = f"operator '{operator.value}' not supported for {KIND_NAMES[field.kind]} type search attribute"
         raise _invalid(f"operation is not supported: {problem} '{field.name}'")
     if negated and operator == Operator.BETWEEN:
-        return All((Not(compare), Compare(field.name, Operator.IS_NOT_NULL)))
+        return All((Not(compare), Compare(field.field, Operator.IS_NOT_NULL)))
     operator = _NEGATIONS[operator] if negated else operator
     value = compare.value
     if field.kind == TEXT and operator in (Operator.EQ, Operator.NE):
         operator, value = Operator.IN if operator == Operator.EQ else Operator.NOT_IN, words_of(str(value))
-    result = Compare(field.name, operator, value)
+    result = Compare(field.field, operator, value)
     if operator in _TRUE_IF_ABSENT and field.kind not in (TEXT, KEYWORD_LIST):
-        return All((result, Compare(field.name, Operator.IS_NOT_NULL)))
+        return All((result, Compare(field.field, Operator.IS_NOT_NULL)))
     return result
 
 

@@ -17,16 +17,14 @@ from ..contracts.commit import Commit, RunWrite
 from ..contracts.errors import RevisionConflict
 from ..contracts.search import All, Compare, Condition, Operator, Order, SearchDocument, SearchPage, SearchService
 from ..contracts.store import StoreService
-from ..engine.attribute_values import BOOL, DATETIME, DOUBLE, INT, KEYWORD, KEYWORD_LIST, KIND_NAMES, TEXT
+from ..engine.attribute_values import KIND_NAMES
 from ..engine.context import SECOND, CustomAttribute, Namespace
 from ..errors import Code, RpcError, namespace_not_found
+from .attribute_symbols import free_symbols, keep_symbols, kind_of_column, path_of
 from .keys import namespace_id, namespace_job, namespace_of_job
 
 FRESH_SECONDS = 10.0
 """How long a record is used without looking whether it has changed."""
-
-COLUMNS = {TEXT: 3, KEYWORD: 10, INT: 3, DOUBLE: 3, BOOL: 3, DATETIME: 3, KEYWORD_LIST: 3}
-"""How many search attributes of each type a namespace may have, as on a Temporal server with an SQL database."""
 
 DEFAULT, SYSTEM = "default", "temporal-system"
 
@@ -40,7 +38,12 @@ _DAY = 86_400 * SECOND
 
 
 class NamespaceRecord(msgspec.Struct, omit_defaults=True):
-    """A namespace as it is stored. ``attributes`` are custom search attributes by column: ``{"Int01": "Amount"}``."""
+    """A namespace as it is stored.
+
+    ``kinds`` are its custom search attributes with their types. ``symbols`` are the fields that search documents have
+    for them, by path (``Int/Amount``): those of removed ones too, so that no field ever gets a second meaning.
+    ``attributes`` is from before there were symbols, by column: ``{"Int01": "Amount"}``; see `_decoded`.
+    """
 
     name: str
     id: str
@@ -51,6 +54,8 @@ class NamespaceRecord(msgspec.Struct, omit_defaults=True):
     retention: int = _DAY
     replication_state: int = 0
     attributes: dict[str, str] = {}
+    kinds: dict[str, int] = {}
+    symbols: dict[str, str] = {}
 
 
 _BUILT_IN = (
@@ -69,12 +74,15 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(NamespaceRecord)
 
 
-def columns_of(kind: int) -> list[str]:
-    """The columns for search attributes of a type: ``Int01``, …"""
-    return [f"{KIND_NAMES[kind]}{number:02}" for number in range(1, COLUMNS[kind] + 1)]
-
-
-_KIND_OF_COLUMN = {column: kind for kind in COLUMNS for column in columns_of(kind)}
+def _decoded(data: bytes) -> NamespaceRecord:
+    """A stored record. One from before there were symbols: its documents have the attributes under their names."""
+    record = _decoder.decode(data)
+    for column, name in record.attributes.items():
+        kind = kind_of_column(column)
+        record.kinds[name] = kind
+        record.symbols[path_of(name, kind)] = name
+    record.attributes = {}
+    return record
 
 
 @dataclass(slots=True)
@@ -152,7 +160,7 @@ class Namespaces:
         found = await self._store.load_run(namespace_job(name), known.revision if known is not None else 0)
         if found is None:
             return None
-        record = _decoder.decode(found.state) if found.state else None
+        record = _decoded(found.state) if found.state else None
         if record is None:
             assert known is not None  # the store leaves out only what the caller has
             return self._keep(known.record, known.revision)
@@ -195,7 +203,7 @@ class Namespaces:
             if known is None:
                 raise namespace_not_found(name)
             data = _encoder.encode(known.record)
-            record = _decoder.decode(data)
+            record = _decoded(data)
             change(record)
             if _encoder.encode(record) == data:
                 return record
@@ -220,47 +228,71 @@ class Namespaces:
     async def add_attributes(self, name: str, kinds: dict[str, int]) -> None:
         """Give a namespace search attributes (name to type); those that it has are left as they are.
 
-        Raises INVALID_ARGUMENT if there is no column left for one of them.
+        The record decides which symbol an attribute has, and then the symbol map is told. A caller that dies in
+        between got no answer; when it asks again, the map is told as well.
+        Raises INVALID_ARGUMENT for a type that does not exist.
         """
+        for attribute, kind in kinds.items():
+            _check_kind(attribute, kind)
+        record = await self._add_attributes(name, {attribute: kind for attribute, kind in kinds.items() if attribute})
+        await keep_symbols(self._store, record.id, record.symbols)
 
-        def change(record: NamespaceRecord) -> None:
-            for attribute, kind in kinds.items():
-                if attribute and attribute not in record.attributes.values():
-                    record.attributes[_free_column(record, kind)] = attribute
+    async def _add_attributes(self, name: str, kinds: dict[str, int]) -> NamespaceRecord:
+        while True:
+            record = await self.find(name, now=True)
+            if record is None:
+                raise namespace_not_found(name)
+            paths = [path_of(attribute, kind) for attribute, kind in kinds.items() if attribute not in record.kinds]
+            new = [path for path in paths if path not in record.symbols]
+            given = await free_symbols(self._store, record.id, new, set(record.symbols.values())) if new else {}
 
-        await self.update(name, change)
+            def change(record: NamespaceRecord, given: dict[str, str] = given) -> None:
+                if not given.keys().isdisjoint(record.symbols) or not _is_free(given, record):
+                    raise _TakenMeanwhile
+                record.symbols.update(given)
+                for attribute, kind in kinds.items():
+                    if attribute not in record.kinds and path_of(attribute, kind) in record.symbols:
+                        record.kinds[attribute] = kind
+
+            try:
+                return await self.update(name, change)
+            except _TakenMeanwhile:
+                continue
 
     async def remove_attributes(self, name: str, names: list[str]) -> None:
         """Take search attributes away; those that are not there are left out."""
 
         def change(record: NamespaceRecord) -> None:
-            kept = {column: each for column, each in record.attributes.items() if each not in names}
-            record.attributes = kept
+            record.kinds = {attribute: kind for attribute, kind in record.kinds.items() if attribute not in names}
 
         await self.update(name, change)
 
 
-def _free_column(record: NamespaceRecord, kind: int) -> str:
-    for column in columns_of(kind) if kind in COLUMNS else ():
-        if column not in record.attributes:
-            return column
-    kind_name = KIND_NAMES.get(kind, "Unspecified")
-    raise RpcError(
-        Code.INVALID_ARGUMENT,
-        "Unable to create search attributes: cannot have more than "
-        f"{COLUMNS.get(kind, 0)} search attribute of type {kind_name}.",
-    )
+class _TakenMeanwhile(Exception):
+    """Another process has given a symbol away that this one was about to give."""
 
 
-def custom_attributes(record: NamespaceRecord) -> dict[str, int]:
-    """The custom search attributes of a namespace, with their types."""
-    return {name: _KIND_OF_COLUMN[column] for column, name in record.attributes.items()}
+def _is_free(given: dict[str, str], record: NamespaceRecord) -> bool:
+    return set(given.values()).isdisjoint(record.symbols.values())
+
+
+def _check_kind(attribute: str, kind: int) -> None:
+    if attribute and kind not in KIND_NAMES:
+        raise RpcError(
+            Code.INVALID_ARGUMENT,
+            "Unable to create search attributes: cannot have more than 0 search attribute of type Unspecified.",
+        )
+
+
+def fields_of(record: NamespaceRecord) -> dict[str, str]:
+    """The custom search attributes by the fields that search documents have for them."""
+    return {record.symbols[path_of(name, kind)]: name for name, kind in record.kinds.items()}
 
 
 def _view(record: NamespaceRecord) -> Namespace:
-    attributes = {name: CustomAttribute(_KIND_OF_COLUMN[column], column) for column, name in record.attributes.items()}
+    attributes = {name: CustomAttribute(record.kinds[name], symbol) for symbol, name in fields_of(record).items()}
     return Namespace(record.name, record.id, record.retention, attributes)
 
 
 def _record_of(document: SearchDocument) -> NamespaceRecord:
-    return _decoder.decode(document.data)
+    return _decoded(document.data)

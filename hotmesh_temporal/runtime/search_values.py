@@ -22,7 +22,7 @@ from ..engine.attribute_values import (
 )
 from ..engine.context import Namespace
 from ..engine.model import ExecutionState
-from ..engine.search_attributes import kind_of
+from ..engine.search_attributes import field_of, kind_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -58,7 +58,7 @@ def listed_attributes(state: ExecutionState, namespace: Namespace) -> SearchAttr
 
 def indexed_attributes(state: ExecutionState, namespace: Namespace) -> dict[str, SearchValue]:
     """What the search index holds: a time as microseconds since the epoch, a text as its words."""
-    return {name: _indexed(value, kind) for name, kind, value in _values(state, namespace)}
+    return {field_of(name, namespace): _indexed(value, kind) for name, kind, value in _values(state, namespace)}
 
 
 def words_of(text: str) -> list[str]:

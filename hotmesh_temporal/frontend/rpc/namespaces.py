@@ -25,7 +25,7 @@ from temporalio.api.workflowservice.v1 import (
 from ...engine.context import SECOND
 from ...engine.protos import duration, nanos
 from ...errors import Code, RpcError, invalid_argument, namespace_exists, namespace_not_found, unavailable
-from ...runtime.namespaces import DELETED, DEPRECATED, NORMAL, NamespaceRecord
+from ...runtime.namespaces import DELETED, DEPRECATED, NORMAL, NamespaceRecord, fields_of
 from ...runtime.service import Runtime
 from .. import validate
 
@@ -207,7 +207,7 @@ def _config(record: NamespaceRecord) -> NamespaceConfig:
         bad_binaries=BadBinaries(),
         history_archival_state=ArchivalState.ARCHIVAL_STATE_DISABLED,
         visibility_archival_state=ArchivalState.ARCHIVAL_STATE_DISABLED,
-        custom_search_attribute_aliases=record.attributes,
+        custom_search_attribute_aliases=fields_of(record),
     )
 
 

@@ -17,7 +17,7 @@ from temporalio.api.workflowservice.v1 import GetSearchAttributesRequest, GetSea
 
 from ...engine.search_attributes import PREDEFINED, SYSTEM
 from ...errors import invalid_argument, namespace_not_found
-from ...runtime.namespaces import COLUMNS, columns_of, custom_attributes
+from ...runtime.attribute_symbols import COLUMNS, columns_of
 from ...runtime.service import Runtime
 
 if TYPE_CHECKING:
@@ -71,14 +71,14 @@ async def list_search_attributes(
     if record is None:
         raise namespace_not_found(request.namespace)
     return ListSearchAttributesResponse(
-        custom_attributes=_kinds(custom_attributes(record)), system_attributes=_kinds({**SYSTEM, **PREDEFINED})
+        custom_attributes=_kinds(record.kinds), system_attributes=_kinds({**SYSTEM, **PREDEFINED})
     )
 
 
 async def get_search_attributes(
     runtime: Runtime, request: GetSearchAttributesRequest, call: Call
 ) -> GetSearchAttributesResponse:
-    """What every namespace has, and the columns that custom attributes can get."""
+    """What every namespace has, and the columns that custom attributes can get on a Temporal server."""
     del runtime, request, call
     columns = {column: kind for kind in COLUMNS for column in columns_of(kind)}
     return GetSearchAttributesResponse(keys=_kinds({**SYSTEM, **PREDEFINED, **columns}))
