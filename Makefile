@@ -40,8 +40,6 @@ check: $(VENV)/.test ## Run the fast tier: lint, types, unit, engine and provide
 
 compat: $(VENV)/.test ## Compare with the real Temporal server, event by event, on every database
 	@$(PYTEST) -q compat_tests
-	@$(PYTEST) -q compat_tests --target redis6 --target redis7 \
-		--target sqlite+nats --target postgres+nats --target redis+nats -k "$(FAST_SCENARIOS)"
 
 faults: $(VENV)/.test ## Kill processes and databases in the middle of work, in every way there is (an hour)
 	@$(PYTEST) -q tests/faults --all-faults

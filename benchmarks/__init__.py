@@ -1,8 +1,8 @@
 """Latency, throughput and cost beside the real Temporal dev server, on one machine in one run.
 
-    python -m benchmarks                     the whole table (about five minutes)
-    python -m benchmarks --quick             smaller, one round
-    python -m benchmarks --database sqlite   on SQLite in place of Postgres
+    python -m benchmarks                       every database side by side (about a quarter of an hour)
+    python -m benchmarks --quick               smaller, one round
+    python -m benchmarks --database postgres   one of them
 
-Each measurement is a fresh process that holds client and worker; the two sides take turns.
+Each measurement is a fresh process that holds client and worker; the sides take turns.
 """

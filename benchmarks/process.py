@@ -1,6 +1,6 @@
 """One measured process: client and worker in one, on one side and in one mode. Prints one JSON object.
 
-BENCH_PACKAGE=hotmesh_temporal python -m benchmarks.process TARGET --server-pid PID
+BENCH_PACKAGE=hotmesh_temporal python -m benchmarks.process '{"store": URL}' --server-pid PID
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import statistics
 import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from benchmarks import counting
+from benchmarks.counting import Counts, Meter, SqliteMeter, counting
 from benchmarks.measuring import quantile, timed, tree_cpu
 from benchmarks.workloads import ACTIVITIES, PACKAGE, WORKFLOWS, Counter, FanOut, Hello, InSequence
 
@@ -48,9 +48,12 @@ class Bench:
         """Everything that needs the worker."""
         await self._latency()
         await self._throughput()
-        await self._sequence()
+        self.results["sequence_10_ms"] = statistics.median(await timed(3, self.execute(InSequence.run, 10)))
         self.results["fan_out_50_ms"] = statistics.median(await timed(3, self.execute(FanOut.run, 50)))
         await self._messages()
+        if self._options.count:
+            async with counting(self._options.count) as meters:
+                await self._costs(meters)
         return self.results
 
     async def _latency(self) -> None:
@@ -65,29 +68,24 @@ class Bench:
             async with gate:
                 await self.execute(Hello.run, "a")()
 
-        before = await self._count()
-        app, server, begin = time.process_time(), tree_cpu(options.server_pid), time.perf_counter()
-        await asyncio.gather(*(one() for _ in range(options.workflows)))
         number: int = options.workflows
+        app, server, begin = time.process_time(), tree_cpu(options.server_pid), time.perf_counter()
+        await asyncio.gather(*(one() for _ in range(number)))
         self.results["hello_per_s"] = number / (time.perf_counter() - begin)
         self.results["app_cpu_ms"] = (time.process_time() - app) / number * 1000
         self.results["server_cpu_ms"] = (tree_cpu(options.server_pid) - server) / number * 1000
-        if before is not None and (after := await self._count()) is not None:
-            spent = after.since(before)
-            self.results["commits_per_hello"] = spent.commits / number
-            self.results["round_trips_per_hello"] = spent.statements / number
 
-    async def _sequence(self) -> None:
-        before = await self._count()
-        spent = await timed(3, self.execute(InSequence.run, 10))
-        self.results["sequence_10_ms"] = statistics.median(spent)
-        if before is not None and (after := await self._count()) is not None:
-            # A workflow with one activity has the same beginning and end.
-            whole = after.since(before).commits / len(spent)
-            self.results["commits_per_activity"] = (whole - self.results["commits_per_hello"]) / 9
-
-    async def _count(self) -> counting.Counts | None:
-        return await counting.count(self._options.count) if self._options.count else None
+    async def _costs(self, meters: Mapping[str, Meter]) -> None:
+        """What a workflow with one activity asks of database and broker, and each further activity; one at a time."""
+        hello = await _spent(meters, 40, self.execute(Hello.run, "a"))
+        sequence = await _spent(meters, 4, self.execute(InSequence.run, 11))
+        for (name, one), eleven in zip(hello.items(), sequence.values(), strict=True):
+            if name.startswith("http"):
+                self.results["messages_per_hello"] = one.requests / 40
+            else:
+                self.results["round_trips_per_hello"] = one.requests / 40
+                self.results["commits_per_hello"] = one.commits / 40
+                self.results["commits_per_activity"] = (eleven.commits / 4 - one.commits / 40) / 10
 
     async def _messages(self) -> None:
         handle = await self._client.start_workflow(Counter.run, 10**9, id=uuid.uuid4().hex, task_queue=self._queue)
@@ -119,12 +117,12 @@ class Bench:
         self.results["sdk_cpu_ms"] = (time.process_time() - begin) / times * 1000
 
     async def idle(self, seconds: float) -> None:
-        """Statements per minute of a client with an idle worker, once its pauses have grown."""
+        """What a client with an idle worker asks per minute, once its pauses have grown."""
         await asyncio.sleep(40)
-        before = await counting.count(self._options.count)
-        await asyncio.sleep(seconds)
-        spent = (await counting.count(self._options.count)).since(before)
-        self.results["idle_statements_per_minute"] = spent.statements / seconds * 60
+        async with counting(self._options.count) as meters:
+            for name, spent in (await _spent(meters, 1, partial(asyncio.sleep, seconds))).items():
+                kind = "messages" if name.startswith("http") else "statements"
+                self.results[f"idle_{kind}_per_minute"] = spent.requests / seconds * 60
 
     async def long_history(self, events: int) -> None:
         """Milliseconds of a step (a signal, and a query that sees it) at the beginning of a history and after many."""
@@ -142,18 +140,27 @@ class Bench:
         await handle.terminate()
 
 
+async def _spent(meters: Mapping[str, Meter], times: int, call: Callable[[], Awaitable[object]]) -> dict[str, Counts]:
+    """What some calls, one after the other, asked of each server."""
+    before = {name: await meter.count() for name, meter in meters.items()}
+    await timed(times, call)
+    return {name: (await meter.count()).since(before[name]) for name, meter in meters.items()}
+
+
 async def connect(target: str) -> Client:
     """A client of the package that is measured."""
     client_type: Any = importlib.import_module(PACKAGE + ".client").Client
     if PACKAGE == "temporalio":
         return await client_type.connect(target)
-    return await client_type.connect(connection=target)
+    return await client_type.connect(connections=json.loads(target))
 
 
 async def run(options: argparse.Namespace) -> Results:
     """All measurements of this process."""
     queue = "bench-" + uuid.uuid4().hex[:8]
     runner = SandboxedWorkflowRunner() if options.sandbox else UnsandboxedWorkflowRunner()
+    if any(url.startswith("sqlite") for url in options.count):
+        SqliteMeter.install()
     client = await connect(options.target)
     bench = Bench(client, queue, options)
     worker = Worker(
@@ -178,12 +185,14 @@ async def run(options: argparse.Namespace) -> Results:
 def main() -> None:
     """Parse the arguments, measure, print."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("target")
+    parser.add_argument("target", help="an address, or databases by service as JSON")
     parser.add_argument("--workflows", type=int, default=400)
     parser.add_argument("--concurrency", type=int, default=40)
     parser.add_argument("--sandbox", action="store_true")
     parser.add_argument("--server-pid", type=int, action="append", default=[])
-    parser.add_argument("--count", metavar="DSN", default="", help="count statements in this Postgres database")
+    parser.add_argument(
+        "--count", metavar="URL", action="append", default=[], help="count what is asked of this server"
+    )
     parser.add_argument("--idle", type=float, default=0.0, metavar="SECONDS", help="measure only idling")
     parser.add_argument("--long-history", type=int, default=0, metavar="EVENTS", help="measure only a long history")
     results = asyncio.run(run(parser.parse_args()))

@@ -11,7 +11,7 @@ from compat_tests.generated.fleet import Fleet
 from compat_tests.generated.generate import generate
 from compat_tests.mutations import COMPARED
 from compat_tests.runner import Runner, TargetPool, discover
-from compat_tests.targets import MORE_TARGETS, TARGETS
+from compat_tests.targets import CHOICE, MORE_TARGETS, TARGETS
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,7 +20,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--target",
         action="append",
         choices=(*TARGETS, *MORE_TARGETS),
-        help="run only on this target (repeatable; all by default); temporal compares two runs on the real server",
+        help="run only on this target (repeatable; by default on the first four, and a choice of scenarios on the rest); "
+        "temporal compares two runs on the real server",
     )
     parser.addoption("--seeds", type=int, default=40, help="how many made-up programs to compare")
     parser.addoption("--first-seed", type=int, default=0, help="the first of them")
@@ -31,13 +32,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per target and scenario, seed or regression."""
     if "target" not in metafunc.fixturenames:
         return
+    asked_for: list[str] = metafunc.config.getoption("--target") or []
+    targets = asked_for or list(TARGETS)
     if "scenario" in metafunc.fixturenames:
-        metafunc.parametrize("scenario", sorted(discover()))
+        runs = [(target, scenario) for target in targets for scenario in sorted(discover())]
+        others = [] if asked_for else [target for target in MORE_TARGETS if target != "redis7"]
+        runs += [(target, scenario) for target in others for scenario in CHOICE]
+        metafunc.parametrize(("target", "scenario"), runs)
+        return
     if "seed" in metafunc.fixturenames:
         first = int(metafunc.config.getoption("--first-seed") or 0)
         count = int(metafunc.config.getoption("--seeds") or 0)
         metafunc.parametrize("seed", range(first, first + count))
-    targets: list[str] = metafunc.config.getoption("--target") or list(TARGETS)
     metafunc.parametrize("target", targets)
 
 

@@ -8,7 +8,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from temporalio.client import Client
 
@@ -27,25 +27,58 @@ _MANY_NAMESPACES = {
 """Scenarios make more namespaces in a second than the server lets anybody make by default."""
 
 TARGETS = ("temporal", "sqlite", "postgres", "redis")
-MORE_TARGETS = ("redis6", "redis7", "sqlite+nats", "postgres+nats", "redis+nats")
-"""Run when they are asked for: other versions, and the store on one, streams and notices on the other."""
+MORE_TARGETS = ("redis6", "redis7", "sqlite+nats", "postgres+nats", "redis+nats", "postgres+redis+nats")
+"""Other versions, and mixed sets: store, streams and notices; without the third, notices are where the streams are.
+
+Everything runs on one that is asked for, by default `CHOICE` on all but ``redis7``, which no wheel has.
+"""
+
+CHOICE = (
+    "activity_eager",
+    "activity_heartbeat_timeout",
+    "activity_retry",
+    "async_completion_by_token",
+    "attributes_at_start",
+    "cancel_with_cleanup",
+    "child_sdk_outcomes",
+    "continue_as_new_carries_signals",
+    "external_sdk",
+    "hello",
+    "history_long_poll",
+    "local_activity_failure",
+    "parent_terminated_over_children",
+    "query_sticky",
+    "query_answers_that_come_late",
+    "reset_with_the_sdk",
+    "signal_with_start_sdk",
+    "task_sticky_timeout",
+    "task_timeout",
+    "timers_fire_in_order",
+    "update_completes",
+    "update_with_start",
+    "workers_of_one_queue_take_turns",
+    "workflow_retry_success",
+)
+"""Scenarios of each kind in which tasks and notices matter."""
 
 
 @dataclass(frozen=True)
 class Connection:
     """How any process reaches a target: ``kind`` is "temporal" or "hotmesh"; ``url`` an address or a database URL.
 
-    ``streams`` is the URL for streams and notices, if they are elsewhere.
+    ``streams`` and ``notices`` are the URLs of those, if they are elsewhere.
     """
 
     kind: str
     url: str
     streams: str = ""
+    notices: str = ""
 
     @property
     def services(self) -> dict[str, str]:
         """The databases by service."""
-        return {"store": self.url} | ({"stream": self.streams, "sub": self.streams} if self.streams else {})
+        elsewhere = {"stream": self.streams, "sub": self.notices}
+        return {"store": self.url} | {service: url for service, url in elsewhere.items() if url}
 
     async def client(self) -> Client:
         """A new client with a fixed identity, so that identities can be compared as they are."""
@@ -196,26 +229,46 @@ class Redis7Target(RedisTarget):
     kind = "redis7"
 
 
-class WithNats(Target):
-    """A target of this project, with streams and notices on a private NATS server."""
+class Mixed(Target):
+    """A target of this project, with streams and notices on private servers of their own."""
 
-    def __init__(self, store: Target) -> None:
+    def __init__(self, store: Target, streams: str, notices: str) -> None:
         super().__init__(small=store.small)
         self._store = store
+        self._names = streams, notices
+        self._brokers: dict[str, Broker] = {}
 
     async def launch(self) -> Connection:
-        from tests.support.nats_server import NatsServer
-
-        self._nats = NatsServer()
-        await asyncio.to_thread(self._nats.start)
-        return replace(await self._store.launch(), streams=self._nats.url)
+        for name in dict.fromkeys(self._names):
+            self._brokers[name] = await asyncio.to_thread(_start_broker, name)
+        streams, notices = (self._brokers[name].url for name in self._names)
+        return replace(await self._store.launch(), streams=streams, notices=notices)
 
     async def stop(self) -> None:
         self._store.client = self.client
         if self.small:
             self._store.engine = self.engine
         await self._store.stop()
-        self._nats.stop()
+        for broker in self._brokers.values():
+            broker.stop()
+
+
+class Broker(Protocol):
+    """A server that carries messages."""
+
+    @property
+    def url(self) -> str: ...
+
+    def stop(self) -> None: ...
+
+
+def _start_broker(name: str) -> Broker:
+    from tests.support.nats_server import NatsServer
+    from tests.support.redis_server import RedisServer
+
+    server = {"nats": NatsServer, "redis": RedisServer}[name]()
+    server.start()
+    return server
 
 
 def _dynamic_config() -> dict[str, str]:
@@ -236,7 +289,7 @@ async def _close(client: Client) -> None:
 
 def new_target(name: str, *, small: bool = False) -> Target:
     """A target that is not started, by its name on the command line; see `small_limits`."""
-    name, _, streams = name.partition("+")
+    store, *elsewhere = name.split("+")
     targets: dict[str, type[Target]] = {
         "temporal": TemporalTarget,
         "sqlite": SqliteTarget,
@@ -245,5 +298,5 @@ def new_target(name: str, *, small: bool = False) -> Target:
         "redis6": Redis6Target,
         "redis7": Redis7Target,
     }
-    target = targets[name](small=small)
-    return WithNats(target) if streams else target
+    target = targets[store](small=small)
+    return Mixed(target, elsewhere[0], elsewhere[-1]) if elsewhere else target

@@ -7,6 +7,7 @@ The record is written by the tests: ``pytest tests/providers compat_tests --reco
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,19 @@ URLS = {
 PROVIDER_OF = {"redis6": "redis", "redis7": "redis", "valkey": "redis"}
 """Servers that are not called as their provider."""
 
-ROWS = ("sqlite", "postgres", "redis6", "redis7", "valkey", "nats", "sqlite+nats", "postgres+nats", "valkey+nats")
-TARGET_OF = {"valkey+nats": "redis+nats"}
+ROWS = (
+    "sqlite",
+    "postgres",
+    "redis6",
+    "redis7",
+    "valkey",
+    "nats",
+    "sqlite+nats",
+    "postgres+nats",
+    "valkey+nats",
+    "postgres+valkey+nats",
+)
+TARGET_OF = {"valkey+nats": "redis+nats", "postgres+valkey+nats": "postgres+redis+nats"}
 """How the tests call it."""
 
 _HEAD = """| | store, search | stream | sub | Conformance kit | Scenarios as on the real server | Crowds under faults |
@@ -51,19 +63,20 @@ def table(record: dict[str, Any]) -> str:
 
 
 def _row(name: str, record: dict[str, Any]) -> str:
-    store, _, other = name.partition("+")
-    versions = " + ".join(record["versions"][part] for part in (store, other) if part)
+    store, *elsewhere = parts = name.split("+")
+    versions = " + ".join(record["versions"][part] for part in parts)
     target = TARGET_OF.get(name, name)
-    cells = [versions, *(_offer(service, store, other) for service in ("store", "stream", "sub"))]
-    cells.append("" if other else _kit(record["kit"].get(name, {})))
+    cells = [versions, *(_offer(service, store, elsewhere) for service in ("store", "stream", "sub"))]
+    cells.append("" if elsewhere else _kit(record["kit"].get(name, {})))
     is_store = backend_of(store).store is not None
     cells += [_outcome(record.get(kind, {}).get(target)) if is_store else "" for kind in ("scenarios", "faults")]
     return "| " + " | ".join(cells) + " |\n"
 
 
-def _offer(service: str, store: str, other: str) -> str:
-    if other:
-        return "" if service == "store" else PROVIDER_OF.get(other, other)
+def _offer(service: str, store: str, elsewhere: Sequence[str]) -> str:
+    if elsewhere:
+        other = {"store": "", "stream": elsewhere[0], "sub": elsewhere[-1]}[service]
+        return PROVIDER_OF.get(other, other)
     return "yes" if getattr(backend_of(store), service) is not None else "no"
 
 

@@ -160,7 +160,8 @@ class Crowd:
     def hear(self, value: int) -> None:
         self._heard.append(value)
 
-    @workflow.update
+    # One that comes in with the task that closes the run is accepted, and cut off; no warning is due.
+    @workflow.update(unfinished_policy=workflow.HandlerUnfinishedPolicy.ABANDON)
     async def change(self, number: int) -> int:
         """Its result tells the place among the updates, and depends on an activity."""
         self._task.changes.append(number)

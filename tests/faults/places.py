@@ -60,11 +60,12 @@ class Place:
         self._stack = ExitStack()
 
     def __enter__(self) -> Place:
-        store, _, stream = self._target.partition("+")
+        store, *elsewhere = self._target.split("+")
         with self._stack:
-            self.connections["store"] = _STORES[store](self)
-            if stream:
-                self.connections["stream"] = self.connections["sub"] = self._nats()
+            self.connections["store"] = _SERVERS[store](self)
+            brokers = {name: _SERVERS[name](self) for name in dict.fromkeys(elsewhere)}
+            if elsewhere:
+                self.connections |= {"stream": brokers[elsewhere[0]], "sub": brokers[elsewhere[-1]]}
             self._stack = self._stack.pop_all()
         return self
 
@@ -87,10 +88,12 @@ class Place:
     def redis(self, kind: str = "valkey") -> str:
         """A Valkey or Redis server."""
         server = self._stack.enter_context(RedisServer(kind))
-        victim = Victim("database", server.port, lambda: server.pid, server.pause, server.kill9, server.start)
+        name = "broker" if self.victims else "database"
+        victim = Victim(name, server.port, lambda: server.pid, server.pause, server.kill9, server.start)
         return self._through_proxy(victim, server.url)
 
-    def _nats(self) -> str:
+    def nats(self) -> str:
+        """A NATS server."""
         server = self._stack.enter_context(NatsServer())
         victim = Victim("broker", server.port, lambda: server.pid, server.shut_down, server.kill, server.start)
         return self._through_proxy(victim, server.url)
@@ -101,9 +104,10 @@ class Place:
         return url.replace(f":{victim.port}", f":{victim.proxy.port}")
 
 
-_STORES: Mapping[str, Callable[[Place], str]] = {
+_SERVERS: Mapping[str, Callable[[Place], str]] = {
     "sqlite": Place.sqlite,
     "postgres": Place.postgres,
     "redis": Place.redis,
     "redis6": lambda place: place.redis("redis6"),
+    "nats": Place.nats,
 }

@@ -57,7 +57,7 @@ from tests.faults.troubles import Meeting
 
 COUNT = 200
 SMALL_COUNT = 60
-TARGETS = ("sqlite", "postgres", "redis", "redis6", "sqlite+nats", "postgres+nats", "redis+nats")
+TARGETS = ("sqlite", "postgres", "redis", "redis6", "sqlite+nats", "postgres+nats", "redis+nats", "postgres+redis+nats")
 WORKERS = 4
 KILL_SECONDS = (0.8, 2.0)
 STOP_SECONDS = 1.2 * LEASE_MS / 1000
