@@ -20,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--target",
         action="append",
         choices=(*TARGETS, *MORE_TARGETS),
-        help="run only on this target (repeatable; by default on the first four, and a choice of scenarios on the rest); "
+        help="run only on this target (repeatable; by default on four, a choice of scenarios on the rest); "
         "temporal compares two runs on the real server",
     )
     parser.addoption("--seeds", type=int, default=40, help="how many made-up programs to compare")
