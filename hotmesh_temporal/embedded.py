@@ -21,7 +21,8 @@ from google.protobuf.message import Message
 
 from .connection import Connections
 from .contracts.backend import Backend
-from .transport.interface import Frontend, Listener, Metadata
+from .runtime.registered import WorkerTypes
+from .transport.interface import Frontend, KnowsTypes, Listener, Metadata
 from .transport.loopback import LoopbackListener
 
 _LOG = logging.getLogger(__name__)
@@ -119,6 +120,14 @@ class EngineHost:
             self._listener = LoopbackListener(self._frontend, token=token)
             self._loopback = Loopback(await self._listener.start(), token)
         return self._loopback
+
+    def register(self, types: WorkerTypes) -> None:
+        """Tell the engine, from any thread, what a worker has registered; it is stored in the background."""
+        frontend = self._frontend
+        if isinstance(frontend, KnowsTypes):
+            # A closed loop refuses the call: then the worker is at its end already.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(frontend.register_types, types)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:

@@ -20,6 +20,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from . import _mirror
 from .connection import resolve
 from .service_client import HotMeshServiceClient
+from .worker_types import types_of
 
 if TYPE_CHECKING:
     from temporalio.plugin import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary]
@@ -89,13 +90,18 @@ class HotMeshPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
         return config
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
-        """Run the worker; the engine stays until it ends, even if the client is closed before."""
+        """Run the worker; the engine stays until it ends, even if the client is closed before.
+
+        What the worker has registered is stored for whoever wants to know (see ``hotmesh_temporal.registry``).
+        """
         service_client = worker.client.service_client
         if not isinstance(service_client, HotMeshServiceClient):
             return await next(worker)
         host = await service_client.connect_engine()
         host.retain()
         try:
+            if (types := types_of(worker)) is not None:
+                host.register(types)
             await next(worker)
         finally:
             await host.release()

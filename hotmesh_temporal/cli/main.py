@@ -12,6 +12,7 @@ _COMMANDS = {
     "quorum": "hotmesh_temporal.cli.quorum:quorum",
     "server": "hotmesh_temporal.cli.server:server",
     "stats": "hotmesh_temporal.cli.stats:stats",
+    "types": "hotmesh_temporal.cli.types:types",
     "verify": "hotmesh_temporal.cli.verify:command",
     "version": "hotmesh_temporal.cli.version:version",
 }
@@ -26,6 +27,9 @@ Serve your database to the temporal CLI, the Web UI and SDKs of other languages:
 See who works on a database, and pause a task queue:
     hotmesh-temporal quorum roll-call
     hotmesh-temporal quorum pause --task-queue orders
+See which workflows and activities the workers have, and what waits for a worker:
+    hotmesh-temporal types
+    hotmesh-temporal types --waiting
 
 Where the data lives is chosen by --connection, else by the environment variable HOTMESH_CONNECTION, else by
 temporal.toml, else it is a SQLite file in .hotmesh/ under the working directory.

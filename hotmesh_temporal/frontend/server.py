@@ -13,6 +13,7 @@ from ..contracts.backend import Backend
 from ..contracts.errors import ContractError, Unavailable
 from ..engine.limits import Limits
 from ..errors import RpcError, message_too_large, unavailable, unimplemented
+from ..runtime.registered import WorkerTypes
 from ..runtime.service import Runtime
 from . import fields
 from .admission import admit
@@ -52,6 +53,10 @@ class Frontend:
         if not self._closed:
             self._closed = True
             await self.runtime.close()
+
+    def register_types(self, types: WorkerTypes) -> None:
+        """See ``transport.interface.KnowsTypes``."""
+        self.runtime.registry.register(types)
 
     async def call(
         self,

@@ -21,25 +21,25 @@ def namespace_id(namespace: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"hotmesh-temporal:{namespace}"))
 
 
-def _escaped(namespace: str) -> str:
+def escaped(namespace: str) -> str:
     """A namespace as part of a key: without a slash, so that what follows it can be told from it."""
     if "/" not in namespace and "%" not in namespace:
         return namespace
     return namespace.replace("%", "%25").replace("/", "%2F")
 
 
-def _unescaped(part: str) -> str:
+def unescaped(part: str) -> str:
     return part.replace("%2F", "/").replace("%25", "%") if "%" in part else part
 
 
 def namespace_job(namespace: str) -> str:
     """Job id of the record of a namespace."""
-    return f"n/{_escaped(namespace)}"
+    return f"n/{escaped(namespace)}"
 
 
 def namespace_of_job(job_id: str) -> str | None:
     """The namespace whose record it is; None for any other job id."""
-    return _unescaped(job_id[2:]) if job_id.startswith("n/") else None
+    return unescaped(job_id[2:]) if job_id.startswith("n/") else None
 
 
 class RunKey(NamedTuple):
@@ -52,18 +52,18 @@ class RunKey(NamedTuple):
     @property
     def job_id(self) -> str:
         """Its job id. The run id comes first because it holds no slash, so that no workflow id can imitate another."""
-        return f"r/{_escaped(self.namespace)}/{self.run_id}/{self.workflow_id}"
+        return f"r/{escaped(self.namespace)}/{self.run_id}/{self.workflow_id}"
 
 
 def run_key(job_id: str) -> RunKey:
     """The run of a job id that `RunKey.job_id` made."""
     _, namespace, run_id, workflow_id = job_id.split("/", 3)
-    return RunKey(_unescaped(namespace), workflow_id, run_id)
+    return RunKey(unescaped(namespace), workflow_id, run_id)
 
 
 def pointer_id(namespace: str, workflow_id: str) -> str:
     """Job id of the pointer to the current run of a workflow id."""
-    return f"c/{_escaped(namespace)}/{workflow_id}"
+    return f"c/{escaped(namespace)}/{workflow_id}"
 
 
 class QueueKey(NamedTuple):
@@ -78,7 +78,7 @@ class QueueKey(NamedTuple):
         """Topic of the stream."""
         if self == ENGINE_QUEUE:
             return "e"
-        return f"{'a' if self.activity else 'w'}/{_escaped(self.namespace)}/{self.name}"
+        return f"{'a' if self.activity else 'w'}/{escaped(self.namespace)}/{self.name}"
 
     @property
     def group(self) -> str:
@@ -92,7 +92,7 @@ def queue_of_topic(topic: str) -> QueueKey | None:
     namespace, _, name = rest.partition("/")
     if letter not in ("a", "w") or not name:
         return None
-    return QueueKey(_unescaped(namespace), letter == "a", name)
+    return QueueKey(unescaped(namespace), letter == "a", name)
 
 
 ENGINE_QUEUE = QueueKey("", False, "")

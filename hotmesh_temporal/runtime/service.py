@@ -24,6 +24,7 @@ from .namespaces import Namespaces
 from .outbox import Outbox
 from .queries import Queries
 from .quorum import QuorumMember
+from .registry import TypeRegistry
 from .resets import Resets
 from .stats import Counters
 from .throttle import Throttle
@@ -72,6 +73,7 @@ class Runtime:
             stack.push_async_callback(self.outbox.close)
             stack.push_async_callback(self.queries.close)
             stack.push_async_callback(self.counters.close)
+            stack.push_async_callback(self.registry.close)
             stack.push_async_callback(self.executions.close)
             await self.timers.start()
             stack.push_async_callback(self.timers.close)
@@ -92,6 +94,7 @@ class Runtime:
         self.throttle = Throttle(store)
         self.version = EngineVersion(store)
         self.matching = Matching(stream, self.engine_id, self.throttle)
+        self.registry = TypeRegistry(store, self.version, self.matching, self.engine_id)
         self.quorum = QuorumMember(sub, self.engine_id, self.matching, self.throttle, self.version)
         self.outbox = Outbox(store, stream, self.matching, self.clock, self.engine_id)
         self.timers = Timers(store, self.clock, self._fire)

@@ -7,6 +7,8 @@ every engine knows it; from then on a package that does not know it refuses the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..contracts.errors import NotSupported
 from ..contracts.store_apps import AppStore
 from ..contracts.types import AppRecord
@@ -23,6 +25,8 @@ class EngineVersion:
         self._store = store
         self.known = ENGINE_VERSIONS
         self.active = ""
+        self.changed: Callable[[], None] = lambda: None
+        """Called when another version than before is active."""
 
     async def start(self) -> None:
         """Deploy what this package knows. A new database begins with the newest version.
@@ -46,9 +50,11 @@ class EngineVersion:
             self._accept(app)
 
     def _accept(self, app: AppRecord) -> None:
-        self.active = app.version
+        before, self.active = self.active, app.version
         if self.active not in self.known:
             raise NotSupported(
                 f"the database is used at engine version {self.active!r}, and this package knows "
                 f"{', '.join(self.known)} only: install a newer hotmesh-temporal"
             )
+        if before not in ("", self.active):
+            self.changed()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from google.protobuf.message import Message
+
+from ..runtime.registered import WorkerTypes
 
 Metadata = Mapping[str, "str | bytes"]
 
@@ -40,6 +42,15 @@ class Frontend(Protocol):
         Raises:
             RpcError: Every failure that the caller is to see.
         """
+        ...
+
+
+@runtime_checkable
+class KnowsTypes(Protocol):
+    """A frontend that keeps what workers of its process have registered."""
+
+    def register_types(self, types: WorkerTypes) -> None:
+        """A worker has started. Returns at once; it is stored in the background, and failures are logged."""
         ...
 
 

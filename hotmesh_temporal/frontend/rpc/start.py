@@ -283,7 +283,7 @@ def _set_timeouts(
 
 async def open_or_join(runtime: Runtime, request: StartRequest, make: Callable[[], Turn]) -> Outcome:
     """Commit the new run, or find by the policies what the caller gets instead. ``make`` gives a fresh opening turn."""
-
+    runtime.registry.started(request.namespace, request.task_queue.name, request.workflow_type.name)
     while True:
         try:
             return Outcome(await runtime.executions.create(make(), expected=None), True)
