@@ -1,0 +1,46 @@
+"""The list-filter language: SQL-like conditions on search attributes, compiled to a search condition.
+
+Values of a query become values of the condition, which providers bind; no text of a query gets into a statement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...contracts.search import All, Compare, Condition, Operator
+from ...engine.context import Namespace
+from .compiler import DIVISION, Compiler
+from .parser import parse_query
+from .values import not_supported
+
+__all__ = ["ListFilter", "parse"]
+
+_WITHOUT_DIVISION = Compare(DIVISION, Operator.IS_NULL)
+
+
+@dataclass(frozen=True, slots=True)
+class ListFilter:
+    """A query: what has to hold, and the field to group by ("": none)."""
+
+    condition: Condition
+    group_by: str = ""
+
+
+def parse(text: str, namespace: Namespace) -> ListFilter:
+    """The filter of a query text. INVALID_ARGUMENT for what is not understood or not there."""
+    text = text.strip()
+    if not text:
+        return ListFilter(_WITHOUT_DIVISION)
+    query = parse_query(text)
+    if query.limit:
+        raise not_supported("'LIMIT' clause")
+    compiler = Compiler(namespace)
+    condition = compiler.condition(query.where) if query.where is not None else All()
+    group_by = compiler.group(query.group_by)
+    for field in query.order_by:
+        compiler.attribute(field)
+    if query.order_by:
+        raise not_supported("'ORDER BY' clause")
+    if not compiler.names_division:
+        condition = All((condition, _WITHOUT_DIVISION)) if query.where is not None else _WITHOUT_DIVISION
+    return ListFilter(condition, group_by)
