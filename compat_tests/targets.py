@@ -26,6 +26,12 @@ _MANY_NAMESPACES = {
 }
 """Scenarios make more namespaces in a second than the server lets anybody make by default."""
 
+_PROMPT_DELETION = {
+    "history.transferProcessorEnsureCloseBeforeDelete": "false",
+    "history.visibilityProcessorEnsureCloseBeforeDelete": "false",
+}
+"""A closed run is deleted at once, and not when the server has written down how far its queues are, after a minute."""
+
 TARGETS = ("temporal", "sqlite", "postgres", "redis")
 MORE_TARGETS = ("redis6", "redis7", "sqlite+nats", "postgres+nats", "redis+nats", "postgres+redis+nats")
 """Other versions, and mixed sets: store, streams and notices; without the third, notices are where the streams are.
@@ -159,7 +165,9 @@ class TemporalTarget(Target):
     """The real server."""
 
     async def launch(self) -> Connection:
-        self._server = TemporalServer(dynamic_config=_MANY_NAMESPACES | (_dynamic_config() if self.small else {}))
+        self._server = TemporalServer(
+            dynamic_config=_MANY_NAMESPACES | _PROMPT_DELETION | (_dynamic_config() if self.small else {})
+        )
         await self._server.start()
         return Connection("temporal", self._server.address)
 

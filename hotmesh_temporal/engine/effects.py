@@ -38,11 +38,13 @@ class Work(str, Enum):
     """The parent is over: do to the child what its parent close policy says."""
     TELL_PARENT = "closed"
     """The last run of a chain is over: its parent has to hear how."""
+    DELETE = "delete"
+    """Remove the run, once its children and its parent have got to know of its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkOrder:
-    """Work that follows from an event of the run: the initiated event, or (`TELL_PARENT`) the closing one."""
+    """Work that follows from an event of the run: the initiated event, or the closing one (`TELL_PARENT`, `DELETE`)."""
 
     work: Work
     event_id: int

@@ -238,6 +238,8 @@ class ExecutionState(msgspec.Struct, omit_defaults=True):
     gave_way: bool = False
     """A reset has ended this run: its children go on, and its parent waits for the run that follows."""
     priority: bytes | None = None
+    deleting: bool = False
+    """Somebody has asked to remove the run; the engine is about to."""
 
     @property
     def running(self) -> bool:

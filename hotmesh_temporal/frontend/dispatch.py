@@ -43,6 +43,7 @@ HANDLERS: dict[str, dict[str, Handler]] = {
         "SignalWithStartWorkflowExecution": signal.signal_with_start_workflow_execution,
         "RequestCancelWorkflowExecution": cancel.request_cancel_workflow_execution,
         "TerminateWorkflowExecution": cancel.terminate_workflow_execution,
+        "DeleteWorkflowExecution": cancel.delete_workflow_execution,
         "ResetWorkflowExecution": reset.reset_workflow_execution,
         "UpdateWorkflowExecution": update.update_workflow_execution,
         "PollWorkflowExecutionUpdate": update.poll_workflow_execution_update,

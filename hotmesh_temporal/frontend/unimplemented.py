@@ -4,7 +4,6 @@ from __future__ import annotations
 
 _GROUPS: dict[str, tuple[str, ...]] = {
     "namespaces cannot be deleted yet, deprecate it instead": ("DeleteNamespace",),
-    "deletion of executions is not there yet": ("DeleteWorkflowExecution",),
     "this way of listing is not there yet, use ListWorkflowExecutions": (
         "ListOpenWorkflowExecutions",
         "ListClosedWorkflowExecutions",

@@ -86,6 +86,7 @@ class EngineTasks:
             Work.CANCEL.value: self._cancel,
             Work.CLOSE_CHILD.value: self._close_child,
             Work.TELL_PARENT.value: self._tell_parent,
+            Work.DELETE.value: self._delete,
         }
 
     async def start(self) -> None:
@@ -203,7 +204,7 @@ class EngineTasks:
                 else:
                     external_signal.arrive(asker, sent)
                     changes.append((self._signaled(target, sender.state, given), target))
-                if await self._commit(changes, ack):
+                if await self._commit(changes, [ack]):
                     return True
 
     def _signaled(
@@ -245,14 +246,15 @@ class EngineTasks:
                             turn, reason, workflow.SERVER, sender=_execution(sender.state), initiated_id=event_id
                         )
                         changes.append((turn, target))
-                if await self._commit(changes, ack):
+                if await self._commit(changes, [ack]):
                     return True
 
     async def _close_child(self, job_id: str, event_id: int, ack: Ack) -> bool:
         parent = await self._asking(job_id, lambda state: not state.running)
         child = parent.state.children.get(event_id) if parent is not None else None
-        if parent is None or child is None:
-            return False
+        return parent is not None and child is not None and await self._close(parent, child, [ack])
+
+    async def _close(self, parent: Loaded, child: Child, acks: list[Ack]) -> bool:
         while True:
             current = await self._executions.load_current(parent.state.namespace, child.workflow_id)
             if current is None or not _is_bound(current.state, child, parent.state):
@@ -264,13 +266,14 @@ class EngineTasks:
                 return False
             else:
                 workflow.request_cancel(turn, "", workflow.SERVER, sender=_execution(parent.state))
-            if await self._commit([(turn, current)], ack):
+            if await self._commit([(turn, current)], acks):
                 return True
 
     async def _tell_parent(self, job_id: str, event_id: int, ack: Ack) -> bool:
         ended = await self._asking(job_id, lambda state: not state.running)
-        if ended is None:
-            return False
+        return ended is not None and await self._tell(ended, event_id, [ack])
+
+    async def _tell(self, ended: Loaded, event_id: int, acks: list[Ack]) -> bool:
         state = ended.state
         closing = await self._histories.event(ended, event_id)
 
@@ -284,7 +287,7 @@ class EngineTasks:
         parent = RunKey(state.namespace, state.parent_workflow_id, state.parent_run_id)
         try:
             while parent.run_id:
-                told, found = await self._executions.update(parent, decide, acks=[ack], missing=_ParentGone)
+                told, found = await self._executions.update(parent, decide, acks=acks, missing=_ParentGone)
                 if told or found.state.running:
                     return told
                 # A parent that was reset goes on as another run, which has this child now.
@@ -292,6 +295,27 @@ class EngineTasks:
         except _ParentGone:
             pass
         return False
+
+    async def _delete(self, job_id: str, event_id: int, ack: Ack) -> bool:
+        del event_id, ack  # the message goes when the run is gone
+        loaded = await self._executions.load(run_key(job_id))
+        if loaded is not None and loaded.state.deleting:
+            await self.remove(loaded)
+        return False
+
+    async def remove(self, ended: Loaded) -> None:
+        """Remove a closed run with all that it has.
+
+        Its children and its parent may not know of its end yet: what tells them is read from the run, so that is done
+        first. It can be done again at any time, so a removal that is cut off can be repeated.
+        """
+        state = ended.state
+        for order in workflow.last_orders(state):
+            if order.work is Work.TELL_PARENT:
+                await self._tell(ended, order.event_id, [])
+            else:
+                await self._close(ended, state.children[order.event_id], [])
+        await self._executions.remove(ended)
 
     # -- reading and writing ------------------------------------------------------------------------------------
 
@@ -317,9 +341,9 @@ class EngineTasks:
             return await self._executions.load(RunKey(namespace, sent.workflow_id, sent.run_id))
         return await self._executions.load_current(namespace, sent.workflow_id)
 
-    async def _commit(self, changes: list[Change], ack: Ack) -> bool:
+    async def _commit(self, changes: list[Change], acks: list[Ack]) -> bool:
         try:
-            await self._executions.change_all(changes, [ack])
+            await self._executions.change_all(changes, acks)
         except RevisionConflict:
             for _, loaded in changes:
                 self._executions.forget(loaded.job_id)

@@ -148,6 +148,8 @@ class Executions:
         job_id = key.job_id
         known = self._cache.get(job_id)
         record = await self.store.load_run(job_id, known.revision if known else 0)
+        if record is None:
+            self.forget(job_id)
         return self._accept(record, known)
 
     async def load_current(self, namespace: str, workflow_id: str) -> Loaded | None:
@@ -386,6 +388,27 @@ class Executions:
         for each in following:
             self._committed(each)
         return self._committed(changed)
+
+    async def remove(self, ended: Loaded) -> None:
+        """Remove a closed run with all that it has. Nobody can change it meanwhile: a closed run is never opened.
+
+        Dedup marks of requests belong to the first run of the chain, which may be gone before: they go with the last.
+        """
+        first = key_of_state(ended.state)._replace(run_id=ended.state.first_run_id)
+        if first.job_id != ended.job_id and await self._is_last(ended, first):
+            await self.store.scrub(first.job_id)
+        await self.store.scrub(ended.job_id)
+        self.forget(ended.job_id)
+        self.changed(ended.job_id)
+
+    async def _is_last(self, ended: Loaded, first: RunKey) -> bool:
+        """The first run of the chain is gone, and no other run is going on with the chain."""
+        if await self.store.load_run(first.job_id) is not None:
+            return False
+        current = await self.store.load_current_run(pointer_id(first.namespace, first.workflow_id))
+        if current is None or current.job_id == ended.job_id:
+            return True
+        return decode_state(current.state).first_run_id != first.run_id
 
     def _committed(self, loaded: Loaded) -> Loaded:
         _trim(loaded)

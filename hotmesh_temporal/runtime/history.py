@@ -9,6 +9,7 @@ from temporalio.api.history.v1 import History, HistoryEvent
 
 from ..contracts.commit import EventBatch
 from ..contracts.store import StoreService
+from ..errors import workflow_not_found
 from .execution import Executions
 from .keys import RunKey
 from .loaded import Loaded
@@ -86,6 +87,7 @@ class Histories:
         """The run once it is newer than ``loaded``, or as it is after ``timeout`` seconds.
 
         Changes made by other processes are learnt from hints, and from a few looks at the store in case they are lost.
+        Raises NOT_FOUND if the run is deleted meanwhile.
         """
         until = time.monotonic() + timeout
         checks = [time.monotonic() + each for each in _CHECK_SECONDS]
@@ -101,8 +103,9 @@ class Histories:
                 due = bool(checks) and time.monotonic() >= checks[0]
                 if due:
                     checks.pop(0)
-                if hinted or due:
-                    await self._executions.load(key)
+                unknown = self._executions.cached(loaded.job_id) is None
+                if (hinted or due or unknown) and await self._executions.load(key) is None:
+                    raise workflow_not_found(key.workflow_id, key.run_id)
 
 
 def _cut(history: History, first: int, before: int) -> None:

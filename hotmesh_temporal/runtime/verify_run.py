@@ -49,6 +49,7 @@ BEYOND_HISTORY = frozenset(
         "reset_request_id",
         "reset_run_id",
         "gave_way",
+        "deleting",
     ]
 )
 """What a run knows beside its history."""
@@ -346,7 +347,9 @@ def is_left_behind(child: Child, last: ExecutionState, parent: ExecutionState) -
 
 
 def _due_orders(state: ExecutionState) -> Iterator[tuple[int, str]]:
-    """Event and name of everything that the engine has yet to do for an open run."""
+    """Event and name of everything that the engine has yet to do for a run."""
+    if state.deleting:
+        yield state.next_event_id - 1, "the deletion of the run"
     if not state.running:
         return
     for child in state.children.values():

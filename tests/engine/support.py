@@ -457,6 +457,10 @@ class Run:
         """Somebody asks the workflow to cancel itself."""
         return self.step(lambda turn: workflow.request_cancel(turn, "reason", "client"))
 
+    def delete(self) -> Step:
+        """A client has the run removed."""
+        return self.step(workflow.delete)
+
     def terminate(self) -> Step:
         """Somebody ends the run."""
         return self.step(lambda turn: workflow.terminate(turn, "reason", None, "client"))

@@ -66,6 +66,20 @@ def test_only_the_first_of_several_closing_commands_counts() -> None:
     assert step.events == ["4 WorkflowTaskCompleted", "5 WorkflowExecutionCompleted"]
 
 
+def test_deleted() -> None:
+    """An open run is terminated; whoever asks again changes nothing."""
+    run = Run()
+    step = run.delete()
+    assert step == Step(["3 WorkflowExecutionTerminated"], orders=["delete 3"])
+    assert run.delete() == Step()
+
+
+def test_deleted_when_closed() -> None:
+    run = Run()
+    run.terminate()
+    assert run.delete() == Step(orders=["delete 3"])
+
+
 def test_terminated() -> None:
     run = Run()
     run.turn()

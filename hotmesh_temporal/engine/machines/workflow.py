@@ -9,7 +9,7 @@ A close may open the next run of the chain (see ``continuation.py``). Nothing fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
@@ -105,18 +105,32 @@ def give_way(turn: Turn, reason: str) -> None:
 def close(turn: Turn, attributes: Message, links: Sequence[Link] = ()) -> None:
     """Write the closing event; whatever is pending is dropped with the run. Children and the parent get to know."""
     workflow_task.drop_untaken_speculative(turn)
-    event = turn.record(attributes, adjust=lambda event: event.links.extend(links))
+    turn.record(attributes, adjust=lambda event: event.links.extend(links))
     turn.visibility_changed = True
     turn.dispatches.clear()
     turn.state.asked_updates = {}
-    turn.orders.clear()
-    if turn.state.gave_way:
+    turn.orders = list(last_orders(turn.state))
+
+
+def last_orders(state: ExecutionState) -> Iterator[WorkOrder]:
+    """What the end of a run means for others: for its children, and for its parent unless the chain goes on."""
+    if state.gave_way:
         return
-    for each in turn.state.children.values():
+    for each in state.children.values():
         if each.run_id and each.policy != ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON:
-            turn.order(WorkOrder(Work.CLOSE_CHILD, each.initiated_event_id))
-    if turn.state.parent_run_id and not turn.state.new_run_id:
-        turn.order(WorkOrder(Work.TELL_PARENT, event.event_id))
+            yield WorkOrder(Work.CLOSE_CHILD, each.initiated_event_id)
+    if state.parent_run_id and not state.new_run_id:
+        yield WorkOrder(Work.TELL_PARENT, state.next_event_id - 1)
+
+
+def delete(turn: Turn) -> None:
+    """Have the run removed; one that is open is terminated first. Asking again changes nothing."""
+    if turn.state.running:
+        terminate(turn, "Delete workflow execution", None, SERVER)
+    if not turn.state.deleting:
+        turn.state.deleting = True
+        turn.visibility_changed = True
+        turn.order(WorkOrder(Work.DELETE, turn.state.next_event_id - 1))
 
 
 def update_options(turn: Turn, options: WorkflowExecutionOptions, identity: str) -> None:

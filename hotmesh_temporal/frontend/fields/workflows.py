@@ -5,6 +5,7 @@ from __future__ import annotations
 from temporalio.api.workflow.v1 import PostResetOperation
 from temporalio.api.workflowservice.v1 import (
     CountWorkflowExecutionsRequest,
+    DeleteWorkflowExecutionRequest,
     DescribeWorkflowExecutionRequest,
     ExecuteMultiOperationRequest,
     GetWorkflowExecutionHistoryRequest,
@@ -77,6 +78,7 @@ ROWS = (
         honoured={"namespace", "workflow_execution", "identity", "first_execution_run_id", "reason", "links"},
         no_effect={"request_id": "a second request changes nothing, whichever id it has"},
     ),
+    Rows(DeleteWorkflowExecutionRequest, honoured={"namespace", "workflow_execution"}),
     Rows(
         TerminateWorkflowExecutionRequest,
         honoured={

@@ -1,4 +1,4 @@
-"""RequestCancelWorkflowExecution and TerminateWorkflowExecution."""
+"""RequestCancelWorkflowExecution, TerminateWorkflowExecution and DeleteWorkflowExecution."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import (
+    DeleteWorkflowExecutionRequest,
+    DeleteWorkflowExecutionResponse,
     RequestCancelWorkflowExecutionRequest,
     RequestCancelWorkflowExecutionResponse,
     TerminateWorkflowExecutionRequest,
@@ -66,6 +68,16 @@ async def terminate_workflow_execution(
 
     await change(runtime, request.namespace, _meant(request), decide)
     return TerminateWorkflowExecutionResponse()
+
+
+async def delete_workflow_execution(
+    runtime: Runtime, request: DeleteWorkflowExecutionRequest, call: Call
+) -> DeleteWorkflowExecutionResponse:
+    """Remove a run, soon; an open one is terminated first. Other runs of its chain and its id stay as they are."""
+    del call
+    validate.execution(request.workflow_execution, present=request.HasField("workflow_execution"))
+    await change(runtime, request.namespace, request.workflow_execution, workflow.delete)
+    return DeleteWorkflowExecutionResponse()
 
 
 def _meant(

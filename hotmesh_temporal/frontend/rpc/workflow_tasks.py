@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from temporalio.api.command.v1 import Command
@@ -24,13 +25,14 @@ from ...engine.machines import workflow, workflow_task
 from ...engine.model import WorkflowTask
 from ...engine.tasks import Answered
 from ...engine.turn import Turn
-from ...errors import TaskFailed, WorkflowCompleted, invalid_argument, task_not_found
+from ...errors import TaskFailed, WorkflowCompleted, invalid_argument
 from ...runtime.keys import QueueKey, TaskMessage, run_key
 from ...runtime.loaded import Loaded
 from ...runtime.service import Runtime
 from .. import fields, tokens, validate
 from ..tokens import WorkflowTaskToken
 from .activity_tasks import activity_response
+from .lookup import missing
 from .polling import next_task, version_of
 from .task_response import query_response, task_response
 from .throttled import hold_back_activities, hold_back_next_task
@@ -98,7 +100,7 @@ async def respond_workflow_task_completed(
         return tasks.answer_workflow_task(turn, request)
 
     try:
-        answered, loaded = await runtime.executions.update(token.run, decide, missing=task_not_found)
+        answered, loaded = await runtime.executions.update(token.run, decide, missing=partial(missing, token.run))
     except TaskFailed as error:
         await _reject(runtime, token, error, request.identity)
         raise invalid_argument(error.message) from error
@@ -154,7 +156,7 @@ async def _reject(runtime: Runtime, token: WorkflowTaskToken, error: TaskFailed,
         _check(turn, token)
         tasks.reject_answer(turn, error, identity)
 
-    await runtime.executions.update(token.run, decide, missing=task_not_found)
+    await runtime.executions.update(token.run, decide, missing=partial(missing, token.run))
 
 
 async def respond_workflow_task_failed(
@@ -184,5 +186,5 @@ async def respond_workflow_task_failed(
         )
         workflow_task.schedule(turn)
 
-    await runtime.executions.update(token.run, decide, missing=task_not_found)
+    await runtime.executions.update(token.run, decide, missing=partial(missing, token.run))
     return RespondWorkflowTaskFailedResponse()
