@@ -189,6 +189,12 @@ def _exhausted(cause: ResourceExhaustedCause.ValueType, message: str) -> RpcErro
     return RpcError(Code.RESOURCE_EXHAUSTED, message, [ResourceExhaustedFailure(cause=cause, scope=scope)])
 
 
+def too_many_batches() -> RpcError:
+    """A batch operation is under way in the namespace."""
+    cause = ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_CONCURRENT_LIMIT
+    return _exhausted(cause, "Max concurrent batch operations is reached")
+
+
 def workflow_closing() -> RpcError:
     """The worker wants to close the run and is about to see what came in meanwhile; nothing more may come in."""
     message = "workflow operation can not be applied because workflow is closing"

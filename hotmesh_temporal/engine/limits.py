@@ -117,3 +117,13 @@ class Limits:
     eager_activities: bool = True
     run_minimum_interval: int = SECOND
     """Between the starts of two runs of a chain (history.workflowIdReuseMinimalInterval)."""
+
+    # Batch operations.
+    batches: int = 1
+    """At a time, per namespace (frontend.MaxConcurrentBatchOperationPerNamespace)."""
+
+    batch_rate: float = 50.0
+    """Operations per second of one (worker.batcherRPS)."""
+
+    batch_concurrency: int = 5
+    """Operations of one at a time (worker.batcherConcurrency)."""

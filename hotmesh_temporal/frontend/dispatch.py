@@ -12,6 +12,7 @@ from ..runtime.service import Runtime
 from .rpc import (
     activity_operations,
     activity_tasks,
+    batch,
     cancel,
     describe,
     execution_options,
@@ -74,6 +75,10 @@ HANDLERS: dict[str, dict[str, Handler]] = {
         "DescribeWorkflowExecution": describe.describe_workflow_execution,
         "ListWorkflowExecutions": visibility.list_workflow_executions,
         "CountWorkflowExecutions": visibility.count_workflow_executions,
+        "StartBatchOperation": batch.start_batch_operation,
+        "StopBatchOperation": batch.stop_batch_operation,
+        "DescribeBatchOperation": batch.describe_batch_operation,
+        "ListBatchOperations": batch.list_batch_operations,
         "DescribeNamespace": namespaces.describe_namespace,
         "ListNamespaces": namespaces.list_namespaces,
         "RegisterNamespace": namespaces.register_namespace,

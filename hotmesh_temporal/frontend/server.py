@@ -17,6 +17,7 @@ from ..runtime.registered import WorkerTypes
 from ..runtime.service import Runtime
 from . import fields
 from .admission import admit
+from .batch_operations import BatchOperations
 from .dispatch import handler_of
 from .errors import Code
 
@@ -42,6 +43,7 @@ class Frontend:
 
     def __init__(self, backend: Backend, *, engine_id: str | None = None, limits: Limits | None = None) -> None:
         self.runtime = Runtime(backend, engine_id=engine_id, limits=limits)
+        self.runtime.batch_operations = BatchOperations(self.runtime)
         self._closed = False
 
     async def start(self) -> None:

@@ -47,12 +47,6 @@ _GROUPS: dict[str, tuple[str, ...]] = {
         "UpdateWorkerDeploymentVersionMetadata",
         "SetWorkerDeploymentManager",
     ),
-    "batch operations are not there yet": (
-        "StartBatchOperation",
-        "StopBatchOperation",
-        "DescribeBatchOperation",
-        "ListBatchOperations",
-    ),
     "Nexus operations are not there yet": (
         "PollNexusTaskQueue",
         "RespondNexusTaskCompleted",

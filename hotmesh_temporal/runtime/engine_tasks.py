@@ -40,7 +40,7 @@ from .matching import Delivery, Matching
 
 _LOG = logging.getLogger(__name__)
 
-_Handler = Callable[[str, int, Ack], Awaitable[bool]]
+Handler = Callable[[str, int, Ack], Awaitable[bool]]
 """Job, event, and how to dispose of the message. False if there is nothing to do (any more)."""
 
 _PARALLEL = 4
@@ -80,7 +80,7 @@ class EngineTasks:
         self._pollers: list[asyncio.Task[None]] = []
         self._busy: set[asyncio.Task[None]] = set()
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
-        self._handlers: dict[str, _Handler] = {
+        self._handlers: dict[str, Handler] = {
             Work.START_CHILD.value: self._start_child,
             Work.SIGNAL.value: self._signal,
             Work.CANCEL.value: self._cancel,
@@ -88,6 +88,10 @@ class EngineTasks:
             Work.TELL_PARENT.value: self._tell_parent,
             Work.DELETE.value: self._delete,
         }
+
+    def handle(self, work: str, handler: Handler) -> None:
+        """Have another kind of the engine's work done by ``handler``, before `start`."""
+        self._handlers[work] = handler
 
     async def start(self) -> None:
         """Begin."""
@@ -123,7 +127,7 @@ class EngineTasks:
             _LOG.exception("work of the engine could not be done: %s", message.data)
             await self._give_back(ack, _PUZZLED_MS)
 
-    def _read(self, data: str) -> tuple[_Handler | None, TaskMessage | None]:
+    def _read(self, data: str) -> tuple[Handler | None, TaskMessage | None]:
         try:
             order = decode_task(data)
         except msgspec.DecodeError:

@@ -42,6 +42,17 @@ def namespace_of_job(job_id: str) -> str | None:
     return unescaped(job_id[2:]) if job_id.startswith("n/") else None
 
 
+def batch_job(namespace: str, batch_id: str) -> str:
+    """Job id of a batch operation."""
+    return f"b/{escaped(namespace)}/{batch_id}"
+
+
+def batch_of_job(job_id: str) -> tuple[str, str]:
+    """``(namespace, id)`` of the batch operation of a job id that `batch_job` made."""
+    _, namespace, batch_id = job_id.split("/", 2)
+    return unescaped(namespace), batch_id
+
+
 class RunKey(NamedTuple):
     """Which run."""
 

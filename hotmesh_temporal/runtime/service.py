@@ -13,6 +13,9 @@ from ..contracts.sub import SubService
 from ..engine.context import Limits
 from ..engine.deadlines import fire_due
 from ..errors import LimitExceeded
+from .batch import WORK as BATCH_WORK
+from .batch import Batches
+from .batch_work import Operations
 from .clock import Clock
 from .engine_tasks import EngineTasks
 from .execution import Executions
@@ -53,6 +56,7 @@ class Runtime:
         self.clock = clock or Clock()
         self.limits = limits or Limits()
         self.watching = Watching()
+        self.batch_operations: Operations = None  # type: ignore[assignment]  # set by the frontend, which has them
         self._open = AsyncExitStack()
 
     async def start(self) -> None:
@@ -77,6 +81,7 @@ class Runtime:
             stack.push_async_callback(self.executions.close)
             await self.timers.start()
             stack.push_async_callback(self.timers.close)
+            stack.push_async_callback(self.batches.close)
             await self.engine_tasks.start()
             stack.push_async_callback(self.engine_tasks.close)
             await self.quorum.start()
@@ -102,6 +107,17 @@ class Runtime:
         self.histories = Histories(store, self.executions, self.watching)
         self.engine_tasks = EngineTasks(self.executions, self.histories, self.matching, stream, self.engine_id)
         self.resets = Resets(self.executions, self.histories)
+        self.batches = Batches(
+            (store, search, stream),
+            self.batch_operations,
+            self.matching,
+            self.namespaces,
+            self.version,
+            self.clock,
+            self.limits,
+            self.engine_id,
+        )
+        self.engine_tasks.handle(BATCH_WORK, self.batches.take)
         self.hints = Hints(sub, self.engine_id, self._hinted)
         self.executions.matching, self.executions.timers = self.matching, self.timers
         self.executions.changed = self._changed

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from google.protobuf.message import Message
 
-from . import commands, operations, parts, service, workers, workflows
+from . import batches, commands, operations, parts, service, workers, workflows
 from .rows import Rows
 
 TABLE: dict[str, Rows] = {
@@ -19,6 +19,7 @@ TABLE: dict[str, Rows] = {
         *workflows.ROWS,
         *workers.ROWS,
         *operations.ROWS,
+        *batches.ROWS,
         *service.ROWS,
         *commands.ROWS,
         *parts.ROWS,

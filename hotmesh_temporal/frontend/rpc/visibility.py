@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _DEFAULT_PAGE, _LARGEST_PAGE = 1000, 1000
 
 
-async def _parse(runtime: Runtime, text: str, namespace: str) -> ListFilter:
+async def parse_query(runtime: Runtime, text: str, namespace: str) -> ListFilter:
+    """The filter of a query text. INVALID_ARGUMENT for what is not understood."""
     view = await runtime.namespaces.view(namespace)
     try:
         return parse(text, view)
@@ -44,7 +45,7 @@ async def list_workflow_executions(
 ) -> ListWorkflowExecutionsResponse:
     """One page of the executions that match, the newest first."""
     del call
-    query = await _parse(runtime, request.query, request.namespace)
+    query = await parse_query(runtime, request.query, request.namespace)
     size = min(request.page_size, _LARGEST_PAGE) if request.page_size > 0 else _DEFAULT_PAGE
     try:
         page = await runtime.search.query(
@@ -75,7 +76,7 @@ async def count_workflow_executions(
 ) -> CountWorkflowExecutionsResponse:
     """How many executions match, in all or per status."""
     del call
-    query = await _parse(runtime, request.query, request.namespace)
+    query = await parse_query(runtime, request.query, request.namespace)
     counts = await runtime.search.count(request.namespace, query.condition, group_by=query.group_by or None)
     response = CountWorkflowExecutionsResponse(count=sum(counts.values()))
     if query.group_by:
