@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from temporalio.api.activity.v1 import ActivityOptions
 from temporalio.api.batch.v1 import (
     BatchOperationCancellation,
+    BatchOperationDeletion,
     BatchOperationReset,
     BatchOperationResetActivities,
     BatchOperationSignal,
@@ -26,6 +28,7 @@ from temporalio.api.workflowservice.v1 import (
     StartBatchOperationRequest,
     StopBatchOperationRequest,
 )
+from temporalio.service import RPCError, RPCStatusCode
 
 from compat_tests.batches import SIGNAL, TERMINATE, describe, finish, given, listed, open_workflows, run, start, stop
 from compat_tests.env import Env
@@ -276,6 +279,38 @@ async def scenario_batch_of_targets(env: Env) -> None:
     await run(env, target_executions=targets, **SIGNAL)
     await _history(env, first)
     await _history(env, second)
+
+
+async def _is_gone(env: Env, workflow_id: str) -> bool:
+    try:
+        await env.client.get_workflow_handle(workflow_id).describe()
+    except RPCError as error:
+        return error.status == RPCStatusCode.NOT_FOUND
+    return False
+
+
+async def scenario_batch_delete(env: Env) -> None:
+    """Open and closed ones vanish."""
+    worker = RawWorker(env)
+    first, closed, kept = await open_workflows(env, worker, ["first", "closed", "kept"])
+    await env.client.get_workflow_handle(closed).terminate()
+    executions = given(first, closed, env.unique("unknown"))
+    await run(env, executions=executions, deletion_operation=BatchOperationDeletion(identity=IDENTITY))
+    for each in (first, closed):
+        await env.until(partial(_is_gone, env, each), f"{each} to be gone")
+    await _history(env, kept)
+
+
+async def scenario_batch_delete_by_query(env: Env) -> None:
+    """Closed ones, too, unlike other operations."""
+    worker = RawWorker(env)
+    first, closed = await open_workflows(env, worker, ["first", "closed"])
+    await env.client.get_workflow_handle(closed).terminate()
+    query = f"TaskQueue = '{env.queue}'"
+    await listed(env, f"{query} AND ExecutionStatus = 'Running'", 1)
+    await run(env, visibility_query=query, deletion_operation=BatchOperationDeletion())
+    for each in (first, closed):
+        await env.until(partial(_is_gone, env, each), f"{each} to be gone")
 
 
 async def scenario_batch_execution_options(env: Env) -> None:

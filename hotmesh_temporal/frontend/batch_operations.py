@@ -12,6 +12,7 @@ from temporalio.api.common.v1 import ResetOptions, WorkflowExecution
 from temporalio.api.enums.v1 import EventType, ResetType
 from temporalio.api.workflow.v1 import ResetPoints
 from temporalio.api.workflowservice.v1 import (
+    DeleteWorkflowExecutionRequest,
     RequestCancelWorkflowExecutionRequest,
     ResetActivityRequest,
     ResetWorkflowExecutionRequest,
@@ -107,6 +108,11 @@ async def _signal(one: _One) -> None:
     )
     _copy(one.batch.signal_operation, request, ("input", "header", "identity"))
     await _call(signal.signal_workflow_execution, one, request)
+
+
+async def _delete(one: _One) -> None:
+    request = DeleteWorkflowExecutionRequest(namespace=one.batch.namespace, workflow_execution=one.execution)
+    await _call(cancel.delete_workflow_execution, one, request)
 
 
 async def _update_options(one: _One) -> None:
@@ -246,6 +252,7 @@ _APPLY: dict[str, Callable[[_One], Awaitable[None]]] = {
     "cancellation_operation": _cancel,
     "signal_operation": _signal,
     "reset_operation": _reset,
+    "deletion_operation": _delete,
     "update_workflow_options_operation": _update_options,
     "unpause_activities_operation": _unpause_activities,
     "reset_activities_operation": _reset_activities,

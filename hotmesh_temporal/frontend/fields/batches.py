@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from temporalio.api.batch.v1 import (
     BatchOperationCancellation,
+    BatchOperationDeletion,
     BatchOperationReset,
     BatchOperationResetActivities,
     BatchOperationSignal,
@@ -30,12 +31,12 @@ ROWS = (
         StartBatchOperationRequest,
         honoured={
             "namespace", "visibility_query", "job_id", "reason", "executions", "target_executions",
-            "max_operations_per_second", "termination_operation", "signal_operation", "cancellation_operation",
+            "max_operations_per_second", "termination_operation", "deletion_operation", "signal_operation",
+            "cancellation_operation",
             "reset_operation", "update_workflow_options_operation", "unpause_activities_operation",
             "reset_activities_operation", "update_activity_options_operation",
         },
         refused={
-            "deletion_operation": "deletion of executions is not there yet",
             "cancel_activities_operation": _STANDALONE,
             "terminate_activities_operation": _STANDALONE,
             "delete_activities_operation": _STANDALONE,
@@ -49,6 +50,7 @@ ROWS = (
     Rows(DescribeBatchOperationRequest, honoured={"namespace", "job_id"}),
     Rows(ListBatchOperationsRequest, honoured={"namespace", "page_size", "next_page_token"}),
     Rows(BatchOperationTermination, honoured={"details", "identity"}),
+    Rows(BatchOperationDeletion, honoured={"identity"}),
     Rows(BatchOperationCancellation, honoured={"identity"}),
     Rows(BatchOperationSignal, honoured={"signal", "input", "header", "identity"}),
     Rows(
