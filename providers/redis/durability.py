@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,13 +17,18 @@ log = logging.getLogger(__name__)
 OLDEST = (6, 2)
 """The oldest version whose commands the scripts use (LMOVE, exclusive ranges of streams)."""
 
+_SEARCH_MODULE = "^module:name=(ft|search|searchlight),"
+
 _SETTINGS = ("appendonly", "appendfsync", "maxmemory", "maxmemory-policy", "save")
 
 
 async def check(pool: Pool, place: str) -> bool:
     """Refuse a server that is too old or may evict, warn of one that may lose writes. True: it is part of a cluster."""
-    info = _parse(await pool.execute("INFO"))
+    reply = await pool.execute("INFO")
+    info = _parse(reply)
     check_version(info, place)
+    if re.search(_SEARCH_MODULE, _text(reply), re.MULTILINE):
+        log.debug("Redis at %s has the search module, which is not used: our own index is kept in the commit", place)
     config = await _config(pool)
     check_eviction(config, info, place)
     for warning in warnings(config, info):
@@ -94,6 +100,9 @@ _SNAPSHOTS = " (there are snapshots, by the setting save)"
 
 
 def _parse(reply: Any) -> dict[str, str]:
-    text = reply.decode() if isinstance(reply, bytes) else str(reply)
-    pairs = (line.partition(":") for line in text.splitlines() if ":" in line)
+    pairs = (line.partition(":") for line in _text(reply).splitlines() if ":" in line)
     return {name: value.strip() for name, _, value in pairs}
+
+
+def _text(reply: Any) -> str:
+    return reply.decode() if isinstance(reply, bytes) else str(reply)

@@ -26,6 +26,11 @@ SORTED_FIELDS = ("StartTime", "CloseTime")
 UNINDEXED = frozenset({"ExecutionDuration", "HistoryLength", "HistorySizeBytes", "StateTransitionCount"})
 """Fields that are rarely asked for alone and change with every run: found by looking at the documents."""
 
+SINGLE_VALUED = frozenset(
+    {*SORTED_FIELDS, "ExecutionStatus", "ExecutionTime", "RunId", "TaskQueue", "WorkflowId", "WorkflowType"}
+)
+"""Fields that never hold a list."""
+
 LONGEST_TEXT = 256
 """Bytes of a text that stand in its entry; the rest is compared in the document."""
 
@@ -57,9 +62,9 @@ def _escaped(text: str) -> bytes:
     return cut[:-1] if cut.endswith(b"\x00") else cut
 
 
-def is_cut(text: str) -> bool:
-    """Whether entries do not hold the whole text."""
-    return len(text.encode().replace(b"\x00", b"\x00\xff")) > LONGEST_TEXT
+def may_be_cut(text: str) -> bool:
+    """Whether entries of other texts may begin with all that entries of this one hold."""
+    return len(text.encode().replace(b"\x00", b"\x00\xff")) >= LONGEST_TEXT - 1
 
 
 def encode_value(value: Any) -> bytes:

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, cast
 from hotmesh_temporal.contracts.errors import InvalidArgument
 from hotmesh_temporal.contracts.search import Order
 
-from .search_entries import sort_key
+from .search_entries import LONGEST_TEXT, TEXT, sort_key
 from .search_match import Fields
+from .search_plan import Range
 
 _TOKEN_VERSION = 1
 
@@ -47,6 +48,20 @@ class Sorting:
             if key != limit:
                 return (key < limit) == each.descending
         return found.doc_id > self.after.doc_id
+
+    def rest_of(self, span: Range) -> Range:
+        """The part of a range of the first field (or of ids, without an order) in which the page is."""
+        if self.after is None:
+            return span
+        if not self.order:
+            return span._replace(low=b"(" + self.after.doc_id.encode())
+        start = self.after.keys[0]
+        if start[:1] == TEXT:
+            # Entries hold the beginning of a text only.
+            start = start[:LONGEST_TEXT].rstrip(b"\x00")
+        if self.order[0].descending:
+            return span._replace(high=b"[" + start + b"\xff")
+        return span._replace(low=b"[" + start)
 
     def token(self, last: Found) -> bytes:
         """The token of the page that begins after a document."""

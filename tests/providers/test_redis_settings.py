@@ -18,7 +18,7 @@ from hotmesh_temporal.conformance.support import store_of
 from hotmesh_temporal.contracts.backend import ConnectionSpec
 from hotmesh_temporal.contracts.errors import InvalidArgument, Unavailable
 from tests.support.ports import free_port
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import RedisServer, search_module
 
 driver: Any = redis
 """redis-py without its types, which differ between its versions."""
@@ -177,6 +177,14 @@ async def test_a_password_is_missing() -> None:
         with pytest.raises(Unavailable, match="asks for a password"):
             await open_and_close(url_spec(server.url))
         await open_and_close(url_spec(f"redis://:secret@127.0.0.1:{server.port}"))
+
+
+@pytest.mark.skipif(search_module() is None, reason="no search module: `apt-get install redis-redisearch` (Debian 12)")
+async def test_the_search_module_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "hotmesh_temporal.providers.redis")
+    with RedisServer("redis7", {"loadmodule": str(search_module())}) as server:
+        await open_and_close(url_spec(server.url))
+    assert "has the search module, which is not used" in caplog.text
 
 
 @pytest.mark.parametrize("version", ["5.0.14", "6.0.20"])
