@@ -23,6 +23,9 @@ _SDK = "temporalio."
 # The bridge is private to the SDK and changes with every release; nobody should reach it through us.
 _HIDDEN = "hotmesh_temporal.bridge"
 
+PASSED_THROUGH = ("hotmesh_temporal", "asyncpg", "hiredis", "nats", "redis", "uvloop")
+"""What workflow code in a sandbox shares with the rest of the process."""
+
 
 def install() -> None:
     """Add the finders to ``sys.meta_path``, once per process."""
@@ -37,16 +40,23 @@ def become(name: str) -> None:
 
 
 def pass_through_sandbox() -> None:
-    """Let sandboxed workflow code import this package the way it may import ``temporalio``.
+    """Let sandboxed workflow code import this package the way it may import ``temporalio``, and drivers of databases.
+
+    A program that names its driver (``{"class": asyncpg, …}``) in the file of its workflows imports it into the sandbox
+    too. Compiled modules that are loaded there a second time may take the first one with them when they go, and crash
+    the process.
 
     The SDK's default restrictions hold these sets by reference, so this reaches every default runner: workers,
     replayers and test environments, with our plugin or without it.
     """
     from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
-    SandboxRestrictions.passthrough_modules_with_temporal.add(_OURS[:-1])
-    SandboxRestrictions.passthrough_modules_maximum.add(_OURS[:-1])
-    SandboxRestrictions.passthrough_modules_default.add(_OURS[:-1])
+    for modules in (
+        SandboxRestrictions.passthrough_modules_with_temporal,
+        SandboxRestrictions.passthrough_modules_maximum,
+        SandboxRestrictions.passthrough_modules_default,
+    ):
+        modules.update(PASSED_THROUGH)
 
 
 def _sdk_name(name: str) -> str:

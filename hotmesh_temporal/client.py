@@ -14,9 +14,11 @@ import temporalio.common
 import temporalio.converter
 import temporalio.runtime
 import temporalio.service
+from temporalio.service import ConnectConfig
 from typing_extensions import Self, TypedDict, Unpack
 
 from . import _mirror
+from .connection import resolve
 from .plugin import HotMeshPlugin
 from .service_client import HotMeshServiceClient
 
@@ -53,8 +55,48 @@ class ConnectOptions(TypedDict, total=False):
     header_codec_behavior: temporalio.common.HeaderCodecBehavior
 
 
+class ClientOptions(TypedDict, total=False):
+    """What `temporalio.client.Client` takes by name; see there for the meaning."""
+
+    namespace: str
+    data_converter: temporalio.converter.DataConverter
+    interceptors: Sequence[temporalio.client.Interceptor]
+    default_workflow_query_reject_condition: temporalio.common.QueryRejectCondition | None
+    header_codec_behavior: temporalio.common.HeaderCodecBehavior
+
+
 class Client(temporalio.client.Client, metaclass=_mirror.Extends):
     """The SDK's client on your own database. Any client of the SDK counts as an instance of this class."""
+
+    def __init__(
+        self,
+        service_client: temporalio.service.ServiceClient | None = None,
+        *,
+        connection: Any = None,
+        connections: Mapping[str, Any] | None = None,
+        plugins: Sequence[temporalio.client.Plugin] = (),
+        **options: Unpack[ClientOptions],
+    ) -> None:
+        """Make a client that connects when it is first used (`connect` does so at once, and says what is wrong).
+
+        Args:
+            service_client: As in the SDK. The other arguments say where the data lives if it is left out.
+            connection: See `connect`.
+            connections: See `connect`.
+            plugins: As in the SDK; `HotMeshPlugin` is added when it is not among them.
+            options: As in the SDK.
+
+        Raises:
+            InvalidConnection: The connection cannot be understood or is not supported.
+            ValueError: A connection was given as well as a service client.
+        """
+        if service_client is None:
+            plugins = _with_hotmesh(plugins, connection, connections)
+            config = ConnectConfig(target_host="")
+            service_client = HotMeshServiceClient(config, resolve(connection, connections=connections))
+        elif connection is not None or connections is not None:
+            raise ValueError("give either a service client or a connection, not both")
+        super().__init__(service_client, plugins=plugins, **options)
 
     @classmethod
     async def connect(

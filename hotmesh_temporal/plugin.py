@@ -120,10 +120,10 @@ class HotMeshPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
 
 
 def _passing_through(runner: WorkflowRunner) -> WorkflowRunner:
-    """The same runner, but a sandbox lets workflow code import this package, whatever restrictions the user wrote."""
-    if not isinstance(runner, SandboxedWorkflowRunner) or _PACKAGE in runner.restrictions.passthrough_modules:
+    """The same runner, but a sandbox shares this package and drivers with workflow code, whatever the user wrote."""
+    if not isinstance(runner, SandboxedWorkflowRunner):
         return runner
-    return dataclasses.replace(runner, restrictions=runner.restrictions.with_passthrough_modules(_PACKAGE))
-
-
-_PACKAGE = __name__.partition(".")[0]
+    missing = set(_mirror.PASSED_THROUGH) - runner.restrictions.passthrough_modules
+    if not missing:
+        return runner
+    return dataclasses.replace(runner, restrictions=runner.restrictions.with_passthrough_modules(*sorted(missing)))

@@ -11,6 +11,7 @@ import dataclasses
 import random
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
@@ -84,7 +85,10 @@ class HotMeshServiceClient(temporalio.service.ServiceClient):
                 self._connecting = asyncio.Lock()
             async with self._connecting:
                 if self._host is None:
-                    self._host = await self._acquire()
+                    host = await self._acquire()
+                    if self._host is not None:  # a worker was made meanwhile
+                        await host.release()
+                    self._host = self._host or host
         return self._host
 
     async def close(self) -> None:
@@ -103,8 +107,8 @@ class HotMeshServiceClient(temporalio.service.ServiceClient):
     @property
     def worker_service_client(self) -> temporalio.service._BridgeServiceClient:  # pyright: ignore[reportPrivateUsage]
         """The client that the core of a worker polls with. Blocks for some milliseconds when it is first asked for."""
-        host = self._require_host()
         with self._worker_lock:
+            host = self._host or self._connect_for_worker()
             if self._worker is None:
                 future = asyncio.run_coroutine_threadsafe(_WorkerClient.open(host, self.config), host.loop)
                 self._worker = future.result()
@@ -145,9 +149,12 @@ class HotMeshServiceClient(temporalio.service.ServiceClient):
             reply = await call.once()
         return _copied(reply, resp_type)
 
-    def _require_host(self) -> EngineHost:
-        if self._host is None:
-            raise RuntimeError("The client is closed" if self._closed else "Lazy clients cannot be used for workers")
+    def _connect_for_worker(self) -> EngineHost:
+        """Start the engine from code that does not wait, by the way of another thread."""
+        if self.config.lazy and not self._closed:
+            raise RuntimeError("Lazy clients cannot be used for workers")
+        with ThreadPoolExecutor(1) as thread:
+            self._host = thread.submit(asyncio.run, self._acquire()).result()
         return self._host
 
     async def _acquire(self) -> EngineHost:
