@@ -4,11 +4,7 @@ from __future__ import annotations
 
 _GROUPS: dict[str, tuple[str, ...]] = {
     "namespaces cannot be deleted yet, deprecate it instead": ("DeleteNamespace",),
-    "this way of listing is not there yet, use ListWorkflowExecutions": (
-        "ListOpenWorkflowExecutions",
-        "ListClosedWorkflowExecutions",
-        "ListArchivedWorkflowExecutions",
-        "ScanWorkflowExecutions",
+    "lists of workers and of the partitions of task queues are not there yet": (
         "ListTaskQueuePartitions",
         "ListWorkers",
     ),

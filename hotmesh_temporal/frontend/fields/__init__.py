@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from google.protobuf.message import Message
 
-from . import batches, commands, operations, parts, service, workers, workflows
+from . import batches, commands, operations, parts, service, visibility, workers, workflows
 from .rows import Rows
 
 TABLE: dict[str, Rows] = {
@@ -23,6 +23,7 @@ TABLE: dict[str, Rows] = {
         *service.ROWS,
         *commands.ROWS,
         *parts.ROWS,
+        *visibility.ROWS,
     )
 }
 """Full name of a message to its rows."""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from temporalio.api.workflow.v1 import PostResetOperation
 from temporalio.api.workflowservice.v1 import (
-    CountWorkflowExecutionsRequest,
     DeleteWorkflowExecutionRequest,
     DescribeWorkflowExecutionRequest,
     ExecuteMultiOperationRequest,
     GetWorkflowExecutionHistoryRequest,
     GetWorkflowExecutionHistoryReverseRequest,
-    ListWorkflowExecutionsRequest,
     PollWorkflowExecutionUpdateRequest,
     QueryWorkflowRequest,
     RequestCancelWorkflowExecutionRequest,
@@ -143,6 +141,4 @@ ROWS = (
         honoured={"namespace", "execution", "maximum_page_size", "next_page_token"},
     ),
     Rows(DescribeWorkflowExecutionRequest, honoured={"namespace", "execution"}),
-    Rows(ListWorkflowExecutionsRequest, honoured={"namespace", "page_size", "next_page_token", "query"}),
-    Rows(CountWorkflowExecutionsRequest, honoured={"namespace", "query"}),
 )

@@ -13,9 +13,10 @@ from .compiler import DIVISION, Compiler
 from .parser import parse_query
 from .values import not_supported
 
-__all__ = ["ListFilter", "parse"]
+__all__ = ["WITHOUT_DIVISION", "ListFilter", "parse"]
 
-_WITHOUT_DIVISION = Compare(DIVISION, Operator.IS_NULL)
+WITHOUT_DIVISION = Compare(DIVISION, Operator.IS_NULL)
+"""What every query asks for that does not name the division."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ def parse(text: str, namespace: Namespace) -> ListFilter:
     """The filter of a query text. INVALID_ARGUMENT for what is not understood or not there."""
     text = text.strip()
     if not text:
-        return ListFilter(_WITHOUT_DIVISION)
+        return ListFilter(WITHOUT_DIVISION)
     query = parse_query(text)
     if query.limit:
         raise not_supported("'LIMIT' clause")
@@ -42,5 +43,5 @@ def parse(text: str, namespace: Namespace) -> ListFilter:
     if query.order_by:
         raise not_supported("'ORDER BY' clause")
     if not compiler.names_division:
-        condition = All((condition, _WITHOUT_DIVISION)) if query.where is not None else _WITHOUT_DIVISION
+        condition = All((condition, WITHOUT_DIVISION)) if query.where is not None else WITHOUT_DIVISION
     return ListFilter(condition, group_by)

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
     CountWorkflowExecutionsRequest,
     CountWorkflowExecutionsResponse,
+    ListArchivedWorkflowExecutionsRequest,
+    ListArchivedWorkflowExecutionsResponse,
+    ListClosedWorkflowExecutionsRequest,
+    ListClosedWorkflowExecutionsResponse,
+    ListOpenWorkflowExecutionsRequest,
+    ListOpenWorkflowExecutionsResponse,
     ListWorkflowExecutionsRequest,
     ListWorkflowExecutionsResponse,
+    ScanWorkflowExecutionsRequest,
+    ScanWorkflowExecutionsResponse,
 )
 
 from ...contracts.errors import InvalidArgument
+from ...contracts.search import All, Compare, Condition, Operator
 from ...engine.attribute_values import KEYWORD, KIND_NAMES, encoded
 from ...engine.context import Namespace
+from ...engine.protos import moment
 from ...engine.search_attributes import kind_of
 from ...errors import RpcError, invalid_argument
+from ...runtime.pages import read_page
 from ...runtime.service import Runtime
-from ..list_filter import ListFilter, parse
-from ..list_filter.values import STATUSES
+from ..list_filter import WITHOUT_DIVISION, ListFilter, parse
+from ..list_filter.values import STATUS, STATUSES
 
 if TYPE_CHECKING:
     from ..server import Call
 
 _DEFAULT_PAGE, _LARGEST_PAGE = 1000, 1000
+_RUNNING = STATUSES[1]
 
 
 async def parse_query(runtime: Runtime, text: str, namespace: str) -> ListFilter:
@@ -43,21 +56,98 @@ async def parse_query(runtime: Runtime, text: str, namespace: str) -> ListFilter
 async def list_workflow_executions(
     runtime: Runtime, request: ListWorkflowExecutionsRequest, call: Call
 ) -> ListWorkflowExecutionsResponse:
-    """One page of the executions that match, the newest first."""
+    """One page of the executions that match."""
     del call
     query = await parse_query(runtime, request.query, request.namespace)
-    size = min(request.page_size, _LARGEST_PAGE) if request.page_size > 0 else _DEFAULT_PAGE
+    found = await _page(runtime, request, query.condition, request.page_size)
+    return ListWorkflowExecutionsResponse(executions=found.entries, next_page_token=found.token)
+
+
+async def scan_workflow_executions(
+    runtime: Runtime, request: ScanWorkflowExecutionsRequest, call: Call
+) -> ScanWorkflowExecutionsResponse:
+    """The same as list. It is deprecated; on a Temporal server it may come in another order."""
+    del call
+    query = await parse_query(runtime, request.query, request.namespace)
+    found = await _page(runtime, request, query.condition, request.page_size)
+    return ScanWorkflowExecutionsResponse(executions=found.entries, next_page_token=found.token)
+
+
+async def list_open_workflow_executions(
+    runtime: Runtime, request: ListOpenWorkflowExecutionsRequest, call: Call
+) -> ListOpenWorkflowExecutionsResponse:
+    """One page of the executions that run: all, or those of a type or with an id."""
+    del call
+    parts = [WITHOUT_DIVISION, Compare(STATUS, Operator.EQ, _RUNNING), *_older_filters(runtime, request)]
+    found = await _page(runtime, request, All(tuple(parts)), request.maximum_page_size)
+    return ListOpenWorkflowExecutionsResponse(executions=found.entries, next_page_token=found.token)
+
+
+async def list_closed_workflow_executions(
+    runtime: Runtime, request: ListClosedWorkflowExecutionsRequest, call: Call
+) -> ListClosedWorkflowExecutionsResponse:
+    """One page of the closed executions: all, or those of a type, with an id or with a status."""
+    del call
+    parts = [WITHOUT_DIVISION, Compare(STATUS, Operator.NE, _RUNNING), *_older_filters(runtime, request)]
+    if request.HasField("status_filter"):
+        status = STATUSES.get(request.status_filter.status)
+        if status in (None, STATUSES[0], _RUNNING):
+            raise invalid_argument("StatusFilter must be specified and must be not Running.")
+        parts.append(Compare(STATUS, Operator.EQ, status))
+    found = await _page(runtime, request, All(tuple(parts)), request.maximum_page_size)
+    return ListClosedWorkflowExecutionsResponse(executions=found.entries, next_page_token=found.token)
+
+
+async def list_archived_workflow_executions(
+    runtime: Runtime, request: ListArchivedWorkflowExecutionsRequest, call: Call
+) -> ListArchivedWorkflowExecutionsResponse:
+    """There is no archive, as on a Temporal server that has none."""
+    del runtime, request, call
+    raise invalid_argument("Cluster is not configured for visibility archival.")
+
+
+def _older_filters(
+    runtime: Runtime, request: ListOpenWorkflowExecutionsRequest | ListClosedWorkflowExecutionsRequest
+) -> Iterator[Condition]:
+    if request.HasField("start_time_filter"):
+        given = request.start_time_filter
+        earliest = moment(given.earliest_time)
+        latest = moment(given.latest_time) if given.HasField("latest_time") else runtime.clock.now()
+        if earliest > latest:
+            raise invalid_argument("EarliestTime in StartTimeFilter should not be larger than LatestTime.")
+        yield Compare("StartTime", Operator.BETWEEN, [earliest // 1000, latest // 1000])
+    if request.HasField("execution_filter"):
+        yield Compare("WorkflowId", Operator.EQ, request.execution_filter.workflow_id)
+    if request.HasField("type_filter"):
+        yield Compare("WorkflowType", Operator.EQ, request.type_filter.name)
+
+
+class _Found(NamedTuple):
+    entries: list[WorkflowExecutionInfo]
+    token: bytes
+
+
+class _Paged(Protocol):
+    """A request for a page."""
+
+    @property
+    def namespace(self) -> str: ...
+
+    @property
+    def next_page_token(self) -> bytes: ...
+
+
+async def _page(runtime: Runtime, request: _Paged, condition: Condition, size: int) -> _Found:
+    size = min(size, _LARGEST_PAGE) if size > 0 else _DEFAULT_PAGE
+    now = runtime.clock.now() // 1000
     try:
-        page = await runtime.search.query(
-            request.namespace, query.condition, page_size=size, page_token=request.next_page_token
+        documents, token = await read_page(
+            runtime.search, now, request.namespace, condition, size, request.next_page_token
         )
     except InvalidArgument as error:
         raise invalid_argument(f"invalid next page token: {error}") from error
     namespace = await runtime.namespaces.view(request.namespace)
-    return ListWorkflowExecutionsResponse(
-        executions=[_entry(each.data, namespace) for each in page.documents],
-        next_page_token=page.next_page_token,
-    )
+    return _Found([_entry(each.data, namespace) for each in documents], token)
 
 
 def _entry(data: bytes, namespace: Namespace) -> WorkflowExecutionInfo:
