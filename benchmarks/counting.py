@@ -95,7 +95,7 @@ class RedisMeter:
     )
 
     def __init__(self, url: str) -> None:
-        self._client = _redis.Redis.from_url(url)
+        self._client = _redis.Redis.from_url(url, socket_timeout=None)
         self._requests = self._commits = 0
         self._in_script = False
         self._ended = threading.Event()
@@ -123,6 +123,8 @@ class RedisMeter:
     async def count(self) -> Counts:
         """Since it was opened."""
         await asyncio.sleep(0.2)  # what was done a moment ago is still on its way
+        if self._ended.is_set():
+            raise RuntimeError("the server does not say any more what it is asked")
         return Counts(self._requests, self._commits)
 
     async def close(self) -> None:

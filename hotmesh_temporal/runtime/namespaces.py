@@ -23,7 +23,7 @@ from ..errors import Code, RpcError, namespace_not_found
 from .attribute_symbols import free_symbols, keep_symbols, kind_of_column, path_of
 from .keys import namespace_id, namespace_job, namespace_of_job
 
-FRESH_SECONDS = 10.0
+FRESH_SECONDS = 30.0
 """How long a record is used without looking whether it has changed."""
 
 DEFAULT, SYSTEM = "default", "temporal-system"
