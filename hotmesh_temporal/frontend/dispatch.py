@@ -25,9 +25,11 @@ from .rpc import (
     signal,
     start,
     system,
+    task_queues,
     update,
     visibility,
     worker,
+    workers,
     workflow_tasks,
 )
 from .unimplemented import NOT_YET
@@ -91,10 +93,14 @@ HANDLERS: dict[str, dict[str, Handler]] = {
         "GetSearchAttributes": search_attributes.get_search_attributes,
         "GetSystemInfo": system.get_system_info,
         "GetClusterInfo": system.get_cluster_info,
-        "DescribeTaskQueue": worker.describe_task_queue,
+        "DescribeTaskQueue": task_queues.describe_task_queue,
+        "ListTaskQueuePartitions": task_queues.list_task_queue_partitions,
         "ResetStickyTaskQueue": worker.reset_sticky_task_queue,
         "ShutdownWorker": worker.shutdown_worker,
-        "RecordWorkerHeartbeat": worker.record_worker_heartbeat,
+        "RecordWorkerHeartbeat": workers.record_worker_heartbeat,
+        "ListWorkers": workers.list_workers,
+        "CountWorkers": workers.count_workers,
+        "DescribeWorker": workers.describe_worker,
     },
     "operator": {
         "AddSearchAttributes": search_attributes.add_search_attributes,

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 _GROUPS: dict[str, tuple[str, ...]] = {
     "namespaces cannot be deleted yet, deprecate it instead": ("DeleteNamespace",),
-    "lists of workers and of the partitions of task queues are not there yet": (
-        "ListTaskQueuePartitions",
-        "ListWorkers",
-    ),
     "schedules are not there yet": (
         "CreateSchedule",
         "DescribeSchedule",
@@ -63,12 +59,10 @@ _GROUPS: dict[str, tuple[str, ...]] = {
         "ListWorkflowRules",
         "TriggerWorkflowRule",
     ),
-    "lists and settings of workers and task queues are not there yet": (
-        "CountWorkers",
+    "settings of workers and task queues are not there yet": (
         "UpdateTaskQueueConfig",
         "FetchWorkerConfig",
         "UpdateWorkerConfig",
-        "DescribeWorker",
         "PollWorkflowExecutionTimeSkipping",
     ),
     "standalone activities are not there yet": (

@@ -71,6 +71,10 @@ class Hints:
         self._peers = {peer: heard for peer, heard in self._peers.items() if heard >= oldest}
         return bool(self._peers)
 
+    def peers(self) -> set[str]:
+        """The engines of other processes that have been heard of lately."""
+        return set(self._peers) if self.has_peers() else set()
+
     async def _send(self) -> None:
         while self._pending:
             await asyncio.sleep(COALESCE_SECONDS)

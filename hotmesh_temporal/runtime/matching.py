@@ -28,6 +28,7 @@ from ..engine.turn import Turn
 from .hints import Hints
 from .keys import ENGINE_QUEUE, QueueKey
 from .loaded import Loaded
+from .rates import Meter
 from .throttle import Pace, Throttle
 
 _LOG = logging.getLogger(__name__)
@@ -98,6 +99,7 @@ class Poller:
 
     identity: str
     seen_at: int
+    build_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,13 @@ class _Queue:
     fetching: asyncio.Task[None] | None = None
     due: asyncio.TimerHandle | None = None
     polled_at: float = 0.0
-    pollers: dict[str, int] = field(default_factory=dict[str, int])
+    pollers: dict[str, Poller] = field(default_factory=dict[str, Poller])
+
+
+@dataclass(slots=True)
+class _Meters:
+    added: Meter = field(default_factory=Meter)
+    dispatched: Meter = field(default_factory=Meter)
 
 
 class Matching:
@@ -140,6 +148,7 @@ class Matching:
         self._queues: dict[str, _Queue] = {}
         self._names: dict[QueueKey, str] = {}
         self._groups: dict[str, str] = {}
+        self._metered: dict[str, _Meters] = {}
         self._sweeper: asyncio.Task[None] | None = None
         self._sweep_now = asyncio.Event()
         self._gone: dict[str, None] = {}
@@ -161,6 +170,7 @@ class Matching:
 
     def give(self, waiter: Waiter, started: Started) -> None:
         """What the waiter has taken is committed. If its poll has ended meanwhile, another worker gets it."""
+        self._meters(waiter.stream).added.note()
         other: Waiter | None = waiter
         while other is not None and other.found.done():
             other = _pop_waiting(self._queue(waiter.stream))
@@ -186,6 +196,7 @@ class Matching:
 
     def published(self, offer: Offer, message_id: str) -> None:
         """The message is in the stream: hand it over, or tell the others that it is there."""
+        self._meters(offer.stream).added.note()
         if offer.lease is None:
             self.arrived(offer.stream)
             return
@@ -240,17 +251,26 @@ class Matching:
         identity: str = "",
         take: Take | None = None,
         serves: QueueKey | None = None,
+        build_id: str = "",
     ) -> Found | None:
         """The next task of the queue, or None after ``timeout`` seconds. ``identity`` is the worker's.
 
         With ``take`` it may be a task that is started already. ``serves``: the queue whose tasks a sticky one takes.
         """
         queue = self._queue(self.stream_of(key))
+        queue.pollers[identity] = Poller(identity, time.time_ns(), build_id)
+        found = await self._poll(queue, key, timeout, take, serves)
+        if found is not None:
+            self._meters(queue.stream).dispatched.note()
+        return found
+
+    async def _poll(
+        self, queue: _Queue, key: QueueKey, timeout: float, take: Take | None, serves: QueueKey | None
+    ) -> Found | None:
         if key != ENGINE_QUEUE:
             queue.key, queue.serves = key, serves or key
             queue.pace = self._throttle.pace(queue.serves)
         queue.polled_at = time.monotonic()
-        queue.pollers[identity] = time.time_ns()
         delivery = self._from_hand(queue)
         if delivery is not None:
             return delivery
@@ -296,7 +316,18 @@ class Matching:
         queue, oldest = self._queues.get(self.stream_of(key)), time.time_ns() - _POLLER_SHOWN
         if queue is None:
             return []
-        return [Poller(identity, seen) for identity, seen in queue.pollers.items() if seen >= oldest]
+        return [poller for poller in queue.pollers.values() if poller.seen_at >= oldest]
+
+    def rates(self, key: QueueKey) -> tuple[float, float]:
+        """Tasks per second that this process has added to the queue, and has given to its workers."""
+        meters = self._metered.get(self.stream_of(key))
+        return (meters.added.rate(), meters.dispatched.rate()) if meters is not None else (0.0, 0.0)
+
+    def _meters(self, stream: str) -> _Meters:
+        meters = self._metered.get(stream)
+        if meters is None:
+            meters = self._metered[stream] = _Meters()
+        return meters
 
     def polled(self) -> list[PolledQueue]:
         """All queues that workers of this process poll, or have polled a moment ago."""

@@ -22,13 +22,11 @@ from ..contracts.sub import SubService
 from ..contracts.types import KeyType
 from .keys import APP_ID, QueueKey
 from .matching import Matching
+from .peers import CHANNEL, Ask, AskQueue, AskWorkers, Peers
 from .throttle import EVERYTHING, Throttle
 from .versions import EngineVersion
 
 _LOG = logging.getLogger(__name__)
-
-CHANNEL = "quorum"
-"""Where engines listen. Operators listen on a channel of their own."""
 
 QueueKind = Literal["workflow", "activity"]
 
@@ -100,19 +98,27 @@ class Pong(msgspec.Struct, tag_field="type", tag="pong"):
 
 
 AnyCall = Ping | ThrottleCall | ActivateCall
+_AnyMessage = AnyCall | AskWorkers | AskQueue
 
 
 class QuorumMember:
     """This process's part in the quorum."""
 
     def __init__(
-        self, sub: SubService, engine_id: str, matching: Matching, throttle: Throttle, version: EngineVersion
+        self,
+        sub: SubService,
+        engine_id: str,
+        matching: Matching,
+        throttle: Throttle,
+        version: EngineVersion,
+        peers: Peers,
     ) -> None:
         self._sub = sub
         self._engine_id = engine_id
         self._matching = matching
         self._throttle = throttle
         self._version = version
+        self._peers = peers
         self._started_at_ms = int(time.time() * 1000)
         self._answering: set[asyncio.Task[None]] = set()
 
@@ -157,7 +163,7 @@ class QuorumMember:
 
     def _on_message(self, _: str, message: dict[str, Any]) -> None:
         try:
-            call = msgspec.convert(message, AnyCall)
+            call = msgspec.convert(message, _AnyMessage)
         except msgspec.ValidationError as error:
             _LOG.debug("a message to the quorum is of a kind that this version does not know: %s", error)
             return
@@ -165,13 +171,15 @@ class QuorumMember:
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
 
-    async def _obey(self, call: AnyCall) -> None:
+    async def _obey(self, call: AnyCall | Ask) -> None:
         try:
-            if await self._carry_out(call):
+            if isinstance(call, Ask):
+                await self._peers.answer(call)
+            elif await self._carry_out(call):
                 pong = Pong(self._engine_id, self.profile())
                 await self._sub.publish(KeyType.QUORUM, msgspec.to_builtins(pong), APP_ID, call.originator)
         except ContractError as error:
-            _LOG.warning("an operator's %s could not be obeyed: %s", type(call).__name__, error)
+            _LOG.warning("the quorum's %s could not be obeyed: %s", type(call).__name__, error)
 
     async def _carry_out(self, call: AnyCall) -> bool:
         """Whether it was meant for this process."""

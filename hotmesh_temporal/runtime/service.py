@@ -25,6 +25,7 @@ from .keys import APP_ID, HOTMESH_NAMESPACE, run_key
 from .matching import Matching
 from .namespaces import Namespaces
 from .outbox import Outbox
+from .peers import Peers
 from .queries import Queries
 from .quorum import QuorumMember
 from .registry import TypeRegistry
@@ -34,6 +35,7 @@ from .throttle import Throttle
 from .timers import Timers
 from .versions import EngineVersion
 from .watching import Watching
+from .workers import Workers
 
 
 class _NoSuchRun(Exception):
@@ -86,6 +88,7 @@ class Runtime:
             stack.push_async_callback(self.engine_tasks.close)
             await self.quorum.start()
             stack.push_async_callback(self.quorum.close)
+            stack.push_async_callback(self.peers.close)
             self._open = stack.pop_all()
 
     async def close(self) -> None:
@@ -100,7 +103,6 @@ class Runtime:
         self.version = EngineVersion(store)
         self.matching = Matching(stream, self.engine_id, self.throttle)
         self.registry = TypeRegistry(store, self.version, self.matching, self.engine_id)
-        self.quorum = QuorumMember(sub, self.engine_id, self.matching, self.throttle, self.version)
         self.outbox = Outbox(store, stream, self.matching, self.clock, self.engine_id)
         self.timers = Timers(store, self.clock, self._fire)
         self.queries = Queries(stream, self.matching, self.clock, self.engine_id)
@@ -119,6 +121,9 @@ class Runtime:
         )
         self.engine_tasks.handle(BATCH_WORK, self.batches.take)
         self.hints = Hints(sub, self.engine_id, self._hinted)
+        self.workers = Workers()
+        self.peers = Peers(sub, self.engine_id, self.hints, self.matching, self.workers)
+        self.quorum = QuorumMember(sub, self.engine_id, self.matching, self.throttle, self.version, self.peers)
         self.executions.matching, self.executions.timers = self.matching, self.timers
         self.executions.changed = self._changed
         self.counters = self.executions.counters = Counters(store, self.version)

@@ -36,6 +36,7 @@ class Rows:
 UNVERSIONED = "worker versioning is refused when the worker polls; without it the server only passes this on"
 ROUTING = "it only helps to route the request inside of a Temporal cluster"
 OLD_BUILD = "it only serves to refuse builds that a namespace calls bad, and none can be called so here"
-LIFE_CYCLE = "it names the worker process for lists of workers, which are refused"
+LIFE_CYCLE = "it names the worker, whose heartbeats say the same for lists of workers"
+NO_SYSTEM_WORKERS = "the engine has no workers of its own: there is none to be shown"
 CONTROL_QUEUE = "a worker offers it for commands from the server; it gets none, cancellation comes with heartbeats"
 PRIORITY = "passed on to workers and shown; the tasks of a queue are served in the order in which they came"

@@ -8,6 +8,7 @@ from temporalio.api.operatorservice.v1 import (
     ListSearchAttributesRequest,
     RemoveSearchAttributesRequest,
 )
+from temporalio.api.taskqueue.v1 import TaskQueueVersionSelection
 from temporalio.api.workflowservice.v1 import (
     DeprecateNamespaceRequest,
     DescribeNamespaceRequest,
@@ -16,6 +17,7 @@ from temporalio.api.workflowservice.v1 import (
     GetSearchAttributesRequest,
     GetSystemInfoRequest,
     ListNamespacesRequest,
+    ListTaskQueuePartitionsRequest,
     RegisterNamespaceRequest,
     UpdateNamespaceRequest,
 )
@@ -27,7 +29,6 @@ _ARCHIVAL: dict[str, str] = dict.fromkeys(
     ("history_archival_state", "history_archival_uri", "visibility_archival_state", "visibility_archival_uri"),
     "no archive is configured; a Temporal server without one leaves it out of account as well",
 )
-_ENHANCED = "the enhanced description of task queues is not there yet"
 
 ROWS = (
     Rows(
@@ -83,15 +84,20 @@ ROWS = (
     Rows(GetClusterInfoRequest),
     Rows(
         DescribeTaskQueueRequest,
-        honoured={"namespace", "task_queue", "task_queue_type", "report_stats"},
-        refused={
-            "include_task_queue_status": "the deprecated status of a task queue is not there",
-            "api_mode": _ENHANCED,
-            "versions": _ENHANCED,
-            "task_queue_types": _ENHANCED,
-            "report_pollers": _ENHANCED,
-            "report_task_reachability": _ENHANCED,
+        honoured={
+            "namespace",
+            "task_queue",
+            "task_queue_type",
+            "report_stats",
+            "api_mode",
+            "versions",
+            "task_queue_types",
+            "report_pollers",
+            "report_task_reachability",
         },
+        refused={"include_task_queue_status": "the deprecated status of a task queue is not there"},
         no_effect={"report_config": "no task queue has a configuration: UpdateTaskQueueConfig is refused"},
     ),
+    Rows(TaskQueueVersionSelection, honoured={"build_ids", "unversioned", "all_active"}),
+    Rows(ListTaskQueuePartitionsRequest, honoured={"namespace", "task_queue"}),
 )

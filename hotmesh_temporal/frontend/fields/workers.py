@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from temporalio.api.workflowservice.v1 import (
+    CountWorkersRequest,
+    DescribeWorkerRequest,
+    ListWorkersRequest,
     PollActivityTaskQueueRequest,
     PollWorkflowTaskQueueRequest,
     RecordActivityTaskHeartbeatByIdRequest,
@@ -21,7 +24,7 @@ from temporalio.api.workflowservice.v1 import (
     ShutdownWorkerRequest,
 )
 
-from .rows import CONTROL_QUEUE, LIFE_CYCLE, OLD_BUILD, ROUTING, UNVERSIONED, Rows
+from .rows import CONTROL_QUEUE, LIFE_CYCLE, NO_SYSTEM_WORKERS, OLD_BUILD, ROUTING, UNVERSIONED, Rows
 
 _VERSIONS = {"deployment": UNVERSIONED, "deployment_options": UNVERSIONED}
 _WORKER = {"worker_instance_key": LIFE_CYCLE, "worker_control_task_queue": CONTROL_QUEUE}
@@ -139,11 +142,10 @@ ACTIVITY_TASKS = (
 LIFE = (
     Rows(
         ShutdownWorkerRequest,
-        honoured={"namespace", "sticky_task_queue"},
+        honoured={"namespace", "sticky_task_queue", "worker_heartbeat"},
         no_effect={
             "identity": LIFE_CYCLE,
             "reason": "a Temporal server only logs it",
-            "worker_heartbeat": LIFE_CYCLE,
             "worker_instance_key": LIFE_CYCLE,
             "task_queue": "polls end with the worker's own connections",
             "task_queue_types": "polls end with the worker's own connections",
@@ -151,9 +153,20 @@ LIFE = (
     ),
     Rows(
         RecordWorkerHeartbeatRequest,
-        honoured={"namespace"},
-        no_effect={"identity": LIFE_CYCLE, "worker_heartbeat": LIFE_CYCLE, "resource_id": ROUTING},
+        honoured={"namespace", "worker_heartbeat"},
+        no_effect={"identity": LIFE_CYCLE, "resource_id": ROUTING},
     ),
+    Rows(
+        ListWorkersRequest,
+        honoured={"namespace", "page_size", "next_page_token", "query"},
+        no_effect={"include_system_workers": NO_SYSTEM_WORKERS},
+    ),
+    Rows(
+        CountWorkersRequest,
+        honoured={"namespace", "query"},
+        no_effect={"include_system_workers": NO_SYSTEM_WORKERS},
+    ),
+    Rows(DescribeWorkerRequest, honoured={"namespace", "worker_instance_key"}),
 )
 
 ROWS = (*WORKFLOW_TASKS, *ACTIVITY_TASKS, *LIFE)
