@@ -234,8 +234,10 @@ def _from_url(url: str) -> ConnectionSpec:
     if not separator:
         raise InvalidConnection(f"{url!r} is not a database URL. Forms that work: {_WORKING_FORMS}")
     # SQLAlchemy's form names the driver too (postgresql+asyncpg); the provider has its own.
-    scheme = scheme.partition("+")[0].lower()
-    return _spec(_ALIASES.get(scheme, scheme), url=f"{scheme}://{rest}")
+    scheme, _, suffix = scheme.lower().partition("+")
+    # A suffix names a driver, which is ours to choose; this one says what the places are.
+    kept = f"{scheme}+{suffix}" if suffix == "sentinel" else scheme
+    return _spec(_ALIASES.get(scheme, scheme), url=f"{kept}://{rest}")
 
 
 def _sqlite_file(path: Path) -> ConnectionSpec:

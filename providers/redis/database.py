@@ -89,7 +89,7 @@ class Database:
     async def _check_server(self) -> None:
         place = self.settings.place
         try:
-            if await durability.check(self.pool, place):
+            if await durability.check(self.pool, place, self.settings.wait_replicas):
                 await self.pool.learn_nodes()
         except NotSent as error:
             raise contract_error(error.__cause__ or error, place) from error.__cause__
@@ -130,7 +130,7 @@ class Database:
         deadline, pause, place = time.monotonic() + PATIENCE_S, 0.02, self.settings.place
         while True:
             try:
-                return await self._evaluate(script, root, payload)
+                return await self._evaluate(script, root, payload, 0 if repeatable else self.settings.wait_replicas)
             except NotSent as refused:
                 cause = refused.__cause__ or refused
                 failure = contract_error(cause, place)
@@ -145,12 +145,12 @@ class Database:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_S)
 
-    async def _evaluate(self, script: Script, root: str, payload: bytes) -> Any:
+    async def _evaluate(self, script: Script, root: str, payload: bytes, replicas: int) -> Any:
         arguments = (1, root, payload, self.sender)
         try:
-            return await self.pool.execute("EVALSHA", script.digest, *arguments)
+            return await self.pool.execute("EVALSHA", script.digest, *arguments, replicas=replicas)
         except exceptions.NoScriptError:
-            return await self.pool.execute("EVAL", script.text, *arguments)
+            return await self.pool.execute("EVAL", script.text, *arguments, replicas=replicas)
 
 
 def blob(data: bytes) -> msgspec.Raw:

@@ -22,7 +22,7 @@ _SEARCH_MODULE = "^module:name=(ft|search|searchlight),"
 _SETTINGS = ("appendonly", "appendfsync", "maxmemory", "maxmemory-policy", "save")
 
 
-async def check(pool: Pool, place: str) -> bool:
+async def check(pool: Pool, place: str, wait_replicas: int) -> bool:
     """Refuse a server that is too old or may evict, warn of one that may lose writes. True: it is part of a cluster."""
     reply = await pool.execute("INFO")
     info = _parse(reply)
@@ -31,7 +31,8 @@ async def check(pool: Pool, place: str) -> bool:
         log.debug("Redis at %s has the search module, which is not used: our own index is kept in the commit", place)
     config = await _config(pool)
     check_eviction(config, info, place)
-    for warning in warnings(config, info):
+    check_replicas(info, wait_replicas, place)
+    for warning in [*warnings(config, info), *replication_warnings(info, wait_replicas)]:
         log.warning("Redis at %s: %s", place, warning)
     return info.get("cluster_enabled") == "1"
 
@@ -66,6 +67,26 @@ def check_eviction(config: Mapping[str, str], info: Mapping[str, str], place: st
             f"Redis at {place} throws keys away when its memory is full (maxmemory {limit}, maxmemory-policy {policy}) "
             "and would lose workflows without a word: set maxmemory-policy to noeviction, or use another server"
         )
+
+
+def check_replicas(info: Mapping[str, str], wait_replicas: int, place: str) -> None:
+    """Raise `Unavailable` if there are fewer replicas than commits shall wait for."""
+    found = int(info.get("connected_slaves", "0"))
+    if found < wait_replicas:
+        raise Unavailable(
+            f"Redis at {place} has {found} replicas, and commits are to wait for {wait_replicas}: start them, or lower "
+            "the option wait_replicas"
+        )
+
+
+def replication_warnings(info: Mapping[str, str], wait_replicas: int) -> list[str]:
+    """What a failover can lose, in words."""
+    if wait_replicas or info.get("connected_slaves", "0") == "0":
+        return []
+    return [
+        "it has replicas, and no commit waits for them: a failover can take the last commits that workers and clients "
+        "were told of; set the option wait_replicas (to 1) if none may be lost"
+    ]
 
 
 def warnings(config: Mapping[str, str], info: Mapping[str, str]) -> list[str]:

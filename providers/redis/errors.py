@@ -68,6 +68,7 @@ _PASSING = {
     "CLUSTERDOWN": "says that its cluster is down",
     "AskError": _MOVING,
     "TryAgainError": _MOVING,
+    "MasterNotFoundError": "is not known to the Sentinels as a primary that is up; if it never was, correct its name",
     "MasterDownError": "has lost its primary",
     "BUSY": "is busy with a script of somebody else",
     "max number of clients": "has no free connection; raise maxclients or lower the option max_connections",

@@ -104,8 +104,9 @@ class Listener:
     async def _run(self) -> None:
         pause, was_lost = FIRST_PAUSE_S, False
         while True:
-            connection = self._db.pool.new_connection()
+            connection: Connection | None = None
             try:
+                connection = await self._db.pool.new_connection()
                 await self._begin(connection)
                 if was_lost:
                     log.warning("subscriptions to Redis at %s are back", self._db.settings.place)
@@ -123,7 +124,8 @@ class Listener:
                 self._connection = None
                 for interest in self._wanted.values():
                     interest.active.clear()
-                await end_connection(connection)
+                if connection is not None:
+                    await end_connection(connection)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, LONGEST_PAUSE_S)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from hotmesh_temporal.contracts.errors import Unavailable
@@ -15,6 +15,8 @@ from .errors import DRIVER_ERRORS, is_refused
 from .settings import Settings
 
 _MOST_MOVES = 5
+WAIT_MS = 1000
+"""How long a commit waits for the replicas that must have it."""
 
 log = logging.getLogger(__name__)
 
@@ -34,18 +36,23 @@ class Pool:
         self._limit = asyncio.Semaphore(settings.max_connections)
         self._closed = False
 
-    def new_connection(self) -> Connection:
-        """A connection of the caller's own, not opened yet."""
+    async def new_connection(self) -> Connection:
+        """A connection of the caller's own, not opened yet. Raises what the driver raises if no primary is known."""
+        if self._settings.sentinels is not None:
+            host, port = await self._settings.sentinels.primary()
+            await self._go_to(host, port)
         connection: Connection = self._settings.connection_class(**self._options)
         return connection
 
-    async def execute(self, *command: Any) -> Any:
-        """Send one command and return its reply. Raises what the driver raises, `NotSent` if nothing was sent."""
+    async def execute(self, *command: Any, replicas: int = 0) -> Any:
+        """Send one command and return its reply, once so many replicas have what it wrote.
+
+        Raises what the driver raises, `NotSent` if nothing was sent, and `Unavailable` for want of replicas.
+        """
         for _ in range(_MOST_MOVES):
             async with self._connection() as connection:
-                await connection.send_command(*command)
                 try:
-                    return await connection.read_response()
+                    return await _exchange(connection, command, replicas)
                 except exceptions.MovedError as moved:
                     # Nothing was done: another node has the slot. (A slot on the move is not followed, see the README.)
                     target = (moved.host or self._options.get("host"), moved.port)
@@ -101,13 +108,16 @@ class Pool:
             if connection.is_connected and not is_closed_by_peer(connection):
                 return connection
             await end_connection(connection)
-        connection = self.new_connection()
         try:
-            await connection.connect()
+            return await self._open()
         except DRIVER_ERRORS as error:
-            await end_connection(connection)
             await self._try_another_node()
             raise NotSent from error
+
+    async def _open(self) -> Connection:
+        connection = await self.new_connection()
+        try:
+            await connection.connect()
         except BaseException:
             await end_connection(connection)
             raise
@@ -119,6 +129,31 @@ class Pool:
             here = (self._options.get("host"), self._options.get("port"))
             place = self._nodes.index(here) if here in self._nodes else -1
             await self._go_to(*self._nodes[(place + 1) % len(self._nodes)])
+
+
+async def _exchange(connection: Connection, command: tuple[Any, ...], replicas: int) -> Any:
+    """A command and its reply; with ``replicas`` also the question how many have it, in the same round trip."""
+    await connection.send_command(*command)
+    if not replicas:
+        return await connection.read_response()
+    await connection.send_command("WAIT", replicas, WAIT_MS)
+    try:
+        reply = await connection.read_response()
+    except exceptions.ResponseError:
+        with suppress(exceptions.ResponseError):
+            await connection.read_response()
+        raise
+    except BaseException:
+        # The second reply may still come.
+        await end_connection(connection)
+        raise
+    reached = await connection.read_response()
+    if reached < replicas:
+        raise Unavailable(
+            f"{reached} of {replicas} replicas have what was written after {WAIT_MS} ms (option wait_replicas): it is "
+            "there, but a failover may lose it"
+        )
+    return reply
 
 
 async def end_connection(connection: Connection) -> None:

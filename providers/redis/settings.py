@@ -10,8 +10,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from hotmesh_temporal.contracts import ConnectionSpec
 from hotmesh_temporal.contracts.errors import InvalidArgument
 
+from . import sentinel
 from .driver import async_module, connection_module, exceptions, never_again, redis_module
 from .keys import DEFAULT_PREFIX
+from .sentinel import Sentinels
 
 CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 30.0
@@ -19,7 +21,8 @@ COMMAND_TIMEOUT_S = 30.0
 
 DEFAULT_MAX_CONNECTIONS = 16
 
-_OWN_OPTIONS = frozenset({"prefix", "max_connections"})
+_OWN_OPTIONS = frozenset({"prefix", "max_connections", "wait_replicas"})
+_SENTINEL_OPTIONS = {"sentinel_username": "username", "sentinel_password": "password"}
 _SCHEMES = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss", "unix": "unix"}
 # What of a client's settings says where and who; the rest steers a client that is not ours.
 _KEPT = frozenset(
@@ -48,10 +51,16 @@ class Settings:
     options: Mapping[str, Any] = field(repr=False)
     prefix: str = DEFAULT_PREFIX
     max_connections: int = DEFAULT_MAX_CONNECTIONS
+    wait_replicas: int = 0
+    """How many replicas must have a commit before it is acknowledged."""
+    sentinels: Sentinels | None = None
+    """Who knows the host and the port; ``options`` have none then."""
 
     @property
     def place(self) -> str:
         """Host, port and database number, without secrets."""
+        if self.sentinels is not None:
+            return f"{self.sentinels.place}/{self.options.get('db') or 0}"
         if "path" in self.options:
             return f"{self.options['path']}/{self.options.get('db') or 0}"
         return f"{self.options.get('host')}:{self.options.get('port')}/{self.options.get('db') or 0}"
@@ -68,8 +77,9 @@ def settings_of(spec: ConnectionSpec) -> Settings:
         return _from_client(spec.existing, {})
     options = dict(spec.options)
     url = spec.url or options.pop("url", "")
+    watched: Sentinels | None = None
     if url:
-        url, own = _split_url(str(url))
+        url, own, watched = _split_url(str(url))
         options = {**own, **options}
     own = {name: options.pop(name) for name in _OWN_OPTIONS & options.keys()}
     try:
@@ -79,26 +89,47 @@ def settings_of(spec: ConnectionSpec) -> Settings:
             f"not options of redis.asyncio.Redis: {error}; write redis://user:password@host:6379/0 or "
             '{"host": …, "port": …, "db": …, "password": …}'
         ) from error
-    return _from_client(client, own)
+    return _from_client(client, own, watched)
 
 
-def _split_url(url: str) -> tuple[str, dict[str, Any]]:
-    """A URL that redis-py understands, and our own options that stood in its query."""
+def _split_url(url: str) -> tuple[str, dict[str, Any], Sentinels | None]:
+    """A URL that redis-py understands, our own options that stood in its query, and the Sentinels that it names."""
     parts = urlsplit(url)
-    scheme = _SCHEMES.get(parts.scheme)
-    if scheme is None:
+    name, _, kind = parts.scheme.partition("+")
+    scheme = _SCHEMES.get(name)
+    if scheme is None or kind not in {"", "sentinel"}:
         raise InvalidArgument(
-            f"not a Redis URL: it starts with {parts.scheme!r}, not with 'redis://', 'rediss://' (TLS) or 'unix://'"
+            f"not a Redis URL: it starts with {parts.scheme!r}, not with 'redis://', 'rediss://' (TLS), 'unix://' or "
+            "'redis+sentinel://'"
         )
     query = parse_qsl(parts.query, keep_blank_values=True)
+    watched = None
+    if kind:
+        login, at, places = parts.netloc.rpartition("@")
+        options = {_SENTINEL_OPTIONS[name]: value for name, value in query if name in _SENTINEL_OPTIONS}
+        watched = sentinel.of_url(places, parts.path, _for_sentinels(scheme, options))
+        query = [(name, value) for name, value in query if name not in _SENTINEL_OPTIONS]
+        # redis-py reads the rest as of any server; where it is, the Sentinels say.
+        parts = parts._replace(netloc=f"{login}{at}localhost", path="/" + parts.path.strip("/").partition("/")[2])
     own = {name: value for name, value in query if name in _OWN_OPTIONS}
     rest = urlencode([(name, value) for name, value in query if name not in _OWN_OPTIONS])
-    return urlunsplit((scheme, parts.netloc, parts.path, rest, "")), own
+    return urlunsplit((scheme, parts.netloc, parts.path, rest, "")), own, watched
 
 
-def _from_client(client: Any, own: Mapping[str, Any]) -> Settings:
+def _for_sentinels(scheme: str, options: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_timeout": CONNECT_TIMEOUT_S,
+        "ssl": scheme == "rediss",
+        **options,
+    }
+
+
+def _from_client(client: Any, own: Mapping[str, Any], watched: Sentinels | None = None) -> Settings:
     """Settings that reach what a client reaches. The client itself belongs to another loop and is left alone."""
     class_name, kwargs = _connection_of(client)
+    if "connection_pool" in kwargs:
+        watched = sentinel.of_pool(getattr(client, "connection_pool", client))
     connection_class = _class_named(class_name)
     kept = {name: value for name, value in kwargs.items() if name in _KEPT or name.startswith("ssl_")}
     options = {
@@ -107,7 +138,9 @@ def _from_client(client: Any, own: Mapping[str, Any]) -> Settings:
         "client_name": "hotmesh-temporal",
         **{name: value for name, value in kept.items() if value is not None},
     }
-    if "path" not in options:
+    if watched is not None:
+        options = {name: value for name, value in options.items() if name not in {"host", "port"}}
+    elif "path" not in options:
         options = {"host": "localhost", "port": 6379, **options}
     # Texts are decoded here, where it is known what is text; replies are those of RESP2; nothing is tried twice.
     options |= {"decode_responses": False, "protocol": 2, "retry": never_again(), "health_check_interval": 0}
@@ -115,7 +148,9 @@ def _from_client(client: Any, own: Mapping[str, Any]) -> Settings:
         connection_class=connection_class,
         options=options,
         prefix=_prefix(own.get("prefix", DEFAULT_PREFIX)),
-        max_connections=_size(own.get("max_connections", DEFAULT_MAX_CONNECTIONS)),
+        max_connections=_size("max_connections", own.get("max_connections", DEFAULT_MAX_CONNECTIONS), 1),
+        wait_replicas=_size("wait_replicas", own.get("wait_replicas", 0), 0),
+        sentinels=watched,
     )
 
 
@@ -129,10 +164,6 @@ def _connection_of(client: Any) -> tuple[str, Mapping[str, Any]]:
         raise InvalidArgument(
             f"cannot use an existing {type(client).__name__}: give a redis.asyncio.Redis, its pool, a redis:// URL or "
             'options such as {"host": …, "port": …}'
-        )
-    if "connection_pool" in kwargs:
-        raise InvalidArgument(
-            "a client of Redis Sentinel cannot be used: give the address of the primary, or of a proxy that follows it"
         )
     return connection_class.__name__, kwargs
 
@@ -161,11 +192,11 @@ def _prefix(value: Any) -> str:
     return prefix
 
 
-def _size(value: Any) -> int:
+def _size(name: str, value: Any, least: int) -> int:
     try:
         size = int(value)
     except (TypeError, ValueError):
-        size = 0
-    if size < 1:
-        raise InvalidArgument(f"max_connections {value!r} must be a whole number of at least 1")
+        size = -1
+    if size < least:
+        raise InvalidArgument(f"{name} {value!r} must be a whole number of at least {least}")
     return size

@@ -90,6 +90,7 @@ def test_own_options_in_a_url() -> None:
         ({"url": "http://db"}, "not a Redis URL"),
         ({"host": "db", "prefix": "a{b"}, "brace"),
         ({"host": "db", "max_connections": 0}, "max_connections"),
+        ({"host": "db", "wait_replicas": "some"}, "wait_replicas 'some' must be a whole number of at least 0"),
     ],
 )
 def test_wrong_options(options: dict[str, Any], text: str) -> None:
@@ -97,10 +98,7 @@ def test_wrong_options(options: dict[str, Any], text: str) -> None:
         settings_of(ConnectionSpec("redis", options=options))
 
 
-def test_a_sentinel_is_refused() -> None:
-    sentinel = async_module.Sentinel([("db", 26379)])
-    with pytest.raises(InvalidArgument, match="Sentinel"):
-        settings_of(ConnectionSpec("redis", existing=sentinel.master_for("mymaster")))
+def test_what_is_not_a_client_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="cannot use an existing object"):
         settings_of(ConnectionSpec("redis", existing=object()))
 
