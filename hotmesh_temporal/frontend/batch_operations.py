@@ -37,7 +37,6 @@ _RUNNING = Compare("ExecutionStatus", Operator.EQ, "Running")
 _ON_CLOSED_TOO = frozenset({"deletion_operation", "reset_operation"})
 """What makes sense for executions that are over; a query for anything else means the open ones of its matches."""
 
-_PAUSED = "property:activityType="
 _REVERSE_BATCHES = 50
 
 
@@ -52,11 +51,10 @@ class BatchOperations:
         query = await parse_query(self._runtime, request.visibility_query, request.namespace)
         if query.group_by:
             raise invalid_argument("invalid query: operation is not supported: 'GROUP BY' clause")
-        operation = request.WhichOneof("operation") or ""
-        parts = [query.condition, *([] if operation in _ON_CLOSED_TOO else [_RUNNING])]
-        if operation == "unpause_activities_operation":
-            parts.append(_paused(request.unpause_activities_operation.type))
-        return All(tuple(parts))
+        if request.WhichOneof("operation") in _ON_CLOSED_TOO:
+            return query.condition
+        paused = request.unpause_activities_operation.type
+        return All((query.condition, _RUNNING, *([_has_paused(paused)] if paused else [])))
 
     async def apply(self, request: StartBatchOperationRequest, item: Item, request_id: str) -> None:
         """Do it to one execution."""
@@ -64,10 +62,8 @@ class BatchOperations:
         await _APPLY[request.WhichOneof("operation") or ""](_One(self._runtime, request, execution, request_id))
 
 
-def _paused(activity_type: str) -> Condition:
-    if activity_type:
-        return Compare("TemporalPauseInfo", Operator.EQ, _PAUSED + activity_type)
-    return Compare("TemporalPauseInfo", Operator.STARTS_WITH, _PAUSED)
+def _has_paused(activity_type: str) -> Condition:
+    return Compare("TemporalPauseInfo", Operator.EQ, f"property:activityType={activity_type}")
 
 
 @dataclass(frozen=True, slots=True)
