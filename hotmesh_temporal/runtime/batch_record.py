@@ -32,7 +32,7 @@ FAILED = BatchOperationState.BATCH_OPERATION_STATE_FAILED
 
 TOPIC = "batch"
 SYMBOLS = f"${TOPIC}"
-_PATHS = ("request", "started", "closed", "cursor", "chosen", "total", "complete", "failed")
+_PATHS = ("request", "started", "closed", "cursor", "chosen", "total", "complete", "failed", "outcome")
 _FIELDS = [f"data/{name}" for name in _PATHS]
 _ERROR = "metadata/err"
 _SLOTS = RESERVED_SLOTS + 26
@@ -74,7 +74,8 @@ def item_of(text: str) -> Item:
 class Batch:
     """A batch operation as it was read. ``started`` and ``closed`` are in nanoseconds, ``closed`` 0 while it is open.
 
-    ``cursor`` says how far choosing has come. ``complete`` and ``failed`` are final once it is closed.
+    ``cursor`` says how far choosing has come. ``complete`` and ``failed`` are final once it is closed; ``outcome`` is
+    the state that it ended in, ``error`` why it was interrupted.
     """
 
     job: str
@@ -87,6 +88,7 @@ class Batch:
     total: int = 0
     complete: int = 0
     failed: int = 0
+    outcome: int = 0
     error: str = ""
 
     @property
@@ -116,9 +118,7 @@ class Batch:
     @property
     def state(self) -> BatchOperationState.ValueType:
         """For its caller. One that was interrupted is running until that is noted."""
-        if not self.closed:
-            return RUNNING
-        return FAILED if self.status < 0 else COMPLETED
+        return BatchOperationState.ValueType(self.outcome) if self.closed else RUNNING
 
     @property
     def work_item(self) -> str:

@@ -280,7 +280,7 @@ class BatchWork:
             found.complete, found.failed = batch.complete, batch.failed
             if found.status < 0:
                 found.complete, found.failed = await record.counts(self._store, found)
-            found.closed = time.time_ns()
+            found.closed, found.outcome = time.time_ns(), record.FAILED if found.status < 0 else record.COMPLETED
             batch.status = await self._write_end(found)
             is_written = (batch.status < 0) == (found.status < 0)
             # Else it was stopped in the last moment, and what was written of it is wrong.
@@ -289,7 +289,9 @@ class BatchWork:
     async def _write_end(self, batch: Batch) -> int:
         retention = (await self._namespaces.view(batch.namespace)).retention
         left = -batch.status if batch.status > 0 else 0
-        fields = record.state_of(closed=batch.closed, complete=batch.complete, failed=batch.failed)
+        fields = record.state_of(
+            closed=batch.closed, outcome=batch.outcome, complete=batch.complete, failed=batch.failed
+        )
         transaction = self._store.transaction()
         await self._store.set_state(fields, None, batch.job, [record.SYMBOLS], {}, transaction)
         await self._search.upsert([record.document(batch)], transaction)

@@ -19,6 +19,9 @@ from tests.support.redis_server import RedisServer
 Launch = Callable[[], int]
 """Start a worker process on the database; its process id."""
 
+LaunchEngine = Callable[..., "subprocess.Popen[bytes]"]
+"""Start an engine without workers on the database, with these arguments."""
+
 
 def engine_on(path: Path) -> Frontend:
     """An engine of this process on a SQLite file; not started."""
@@ -50,6 +53,20 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return redis.url
     server: PostgresServer = request.getfixturevalue("postgres_server")
     return server.new_database()
+
+
+@pytest.fixture
+def launch_engine(database: str) -> Iterator[LaunchEngine]:
+    """Starts engines without workers; what still runs is killed with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*arguments: str) -> subprocess.Popen[bytes]:
+            process = subprocess.Popen([sys.executable, "-m", "tests.quorum.batch_process", database, *arguments])
+            stack.callback(process.wait, 10)
+            stack.callback(process.kill)
+            return process
+
+        yield start
 
 
 @pytest.fixture
