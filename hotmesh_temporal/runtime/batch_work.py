@@ -35,7 +35,7 @@ _COMPLETED, _FAILED = 1, 1_000_000
 _FRESH_SECONDS = 0.5
 """How long after the last look at the status the batch counts as wanted."""
 
-_ATTEMPTS = 20
+_ATTEMPTS = 14
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 1.0
 _TRY_AGAIN = (Code.RESOURCE_EXHAUSTED, Code.ABORTED, Code.INTERNAL, Code.DEADLINE_EXCEEDED)
 _SECOND = 1_000_000_000

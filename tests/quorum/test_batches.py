@@ -25,7 +25,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from hotmesh_temporal.connection import resolve
-from hotmesh_temporal.contracts.commit import MessageLease
+from hotmesh_temporal.contracts.commit import Ack, MessageLease
 from hotmesh_temporal.contracts.search import Condition
 from hotmesh_temporal.contracts.store import StoreService
 from hotmesh_temporal.frontend.server import Frontend
@@ -192,13 +192,13 @@ async def found(engine: Frontend) -> Batch:
     return batch
 
 
-async def publish(engine: Frontend, started_ms: int, consumer: str = "", lease_ms: int = 1) -> None:
-    """A message for the batch, maybe of a process that is dead."""
-    stream = engine.runtime.matching.stream_of(ENGINE_QUEUE)
+async def publish(engine: Frontend, started_ms: int, consumer: str, lease_ms: int) -> Ack:
+    """A message for the batch, leased to an engine."""
+    stream, group = engine.runtime.matching.stream_of(ENGINE_QUEUE), ENGINE_QUEUE.group
     message = encode_task(TaskMessage(batch_job("default", "batch"), started_ms, work=WORK))
-    lease = MessageLease(ENGINE_QUEUE.group, consumer, lease_ms) if consumer else None
-    await engine.runtime.stream.publish_messages(stream, [message], lease=lease)
-    engine.runtime.matching.arrived(stream)
+    lease = MessageLease(group, consumer, lease_ms)
+    (message_id,) = await engine.runtime.stream.publish_messages(stream, [message], lease=lease)
+    return Ack(stream, group, message_id, consumer, 1)
 
 
 async def counted(engine: Frontend) -> tuple[int, int, int]:
@@ -229,7 +229,9 @@ async def test_two_processes_at_a_time_do_it_once(database: str) -> None:
         await start_orders(first, 30)
         await ask(first, "StartBatchOperation", signal_all("batch"))
         await gate.reached.wait()
-        await publish(second, (await found(first)).started // 1_000_000)
+        started_ms = (await found(first)).started // 1_000_000
+        ack = await publish(second, started_ms, second.runtime.engine_id, 10_000)
+        await second.runtime.batches.take(batch_job("default", "batch"), started_ms, ack)
         await _until(partial(is_over, second), "the end")
         assert await counted(second) == (30, 30, 0)
         gate.open.set()
@@ -240,9 +242,10 @@ async def test_two_processes_at_a_time_do_it_once(database: str) -> None:
 
 async def test_a_beginning_of_a_dead_process_is_removed(sqlite: str) -> None:
     async with engine_of(sqlite) as engine:
-        job, started = batch_job("default", "batch"), 1
+        job = batch_job("default", "batch")
         await engine.runtime.store.set_state_nx(job, APP_ID, 1)
-        await publish(engine, started, consumer="dead")
+        ack = await publish(engine, 1, "dead", 1)
+        engine.runtime.matching.arrived(ack.stream)
         await _until(partial(_is_gone, engine, job), "the beginning to be removed")
         await start_orders(engine, 1)
         await ask(engine, "StartBatchOperation", signal_all("batch"))
