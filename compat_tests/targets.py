@@ -20,11 +20,12 @@ from hotmesh_temporal.frontend.server import Frontend
 from tests.support.temporal_server import TemporalServer
 
 IDENTITY = "compat"
-_MANY_NAMESPACES = {
+_MANY_CALLS = {
     "frontend.rps.namespaceReplicationInducingAPIs": "10000",
     "frontend.namespaceRPS.namespaceReplicationInducingAPIs": "10000",
+    "frontend.namespaceRPS.visibility": "10000",
 }
-"""Scenarios make more namespaces in a second than the server lets anybody make by default."""
+"""Scenarios make more namespaces in a second, and more lists, than the server lets anybody make by default."""
 
 _PROMPT_DELETION = {
     "history.transferProcessorEnsureCloseBeforeDelete": "false",
@@ -166,7 +167,7 @@ class TemporalTarget(Target):
 
     async def launch(self) -> Connection:
         self._server = TemporalServer(
-            dynamic_config=_MANY_NAMESPACES | _PROMPT_DELETION | (_dynamic_config() if self.small else {})
+            dynamic_config=_MANY_CALLS | _PROMPT_DELETION | (_dynamic_config() if self.small else {})
         )
         await self._server.start()
         return Connection("temporal", self._server.address)

@@ -18,12 +18,15 @@ class Build:
     binary_checksum: str = ""
 
 
-def note(state: ExecutionState, build: Build, completed_id: int, now: int, limit: int) -> None:
-    """A worker of this build has completed a task. At most ``limit`` points are kept, the newest ones."""
-    _note_build(state, build.build_id)
+def note(state: ExecutionState, build: Build, completed_id: int, now: int, limit: int) -> bool:
+    """A worker of this build has completed a task. At most ``limit`` points are kept, the newest ones.
+
+    True if the search attribute ``BuildIds`` has changed by that.
+    """
+    is_new = _note_build(state, build.build_id)
     points = ResetPoints.FromString(state.reset_points)
     if any(Build(each.build_id, each.binary_checksum) == build for each in points.points):
-        return
+        return is_new
     points.points.append(
         ResetPointInfo(
             run_id=state.run_id,
@@ -36,10 +39,12 @@ def note(state: ExecutionState, build: Build, completed_id: int, now: int, limit
     )
     del points.points[:-limit]
     state.reset_points = points.SerializeToString()
+    return is_new
 
 
-def _note_build(state: ExecutionState, build_id: str) -> None:
+def _note_build(state: ExecutionState, build_id: str) -> bool:
     """The builds of the workers that worked on the run, as search attribute ``BuildIds``."""
-    for name in ("unversioned", f"unversioned:{build_id}" if build_id else ""):
-        if name and name not in state.build_ids:
-            state.build_ids.append(name)
+    names = ["unversioned", *([f"unversioned:{build_id}"] if build_id else [])]
+    new = [name for name in names if name not in state.build_ids]
+    state.build_ids.extend(new)
+    return bool(new)

@@ -175,7 +175,8 @@ def _note_reset_point(
 ) -> None:
     build_id = WorkerVersionStamp.FromString(version).build_id or request.worker_version_stamp.build_id
     build = reset_points.Build(build_id, request.binary_checksum)
-    reset_points.note(turn.state, build, completed_id, turn.ctx.now, turn.ctx.limits.reset_points)
+    if reset_points.note(turn.state, build, completed_id, turn.ctx.now, turn.ctx.limits.reset_points):
+        turn.visibility_changed = True
 
 
 def reject_answer(turn: Turn, error: TaskFailed, identity: str) -> None:
