@@ -106,6 +106,7 @@ HANDLERS: dict[str, dict[str, Handler]] = {
         "AddSearchAttributes": search_attributes.add_search_attributes,
         "RemoveSearchAttributes": search_attributes.remove_search_attributes,
         "ListSearchAttributes": search_attributes.list_search_attributes,
+        "ListClusters": system.list_clusters,
     },
     "health": {"Check": system.check_health},
 }

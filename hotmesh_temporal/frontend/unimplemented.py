@@ -82,7 +82,6 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "operator commands are not there yet": (
         "AddOrUpdateRemoteCluster",
         "RemoveRemoteCluster",
-        "ListClusters",
         "GetNexusEndpoint",
         "CreateNexusEndpoint",
         "UpdateNexusEndpoint",

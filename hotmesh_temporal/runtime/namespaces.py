@@ -7,6 +7,7 @@ other processes know; if that gets lost they find out when what they have is old
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -107,8 +108,9 @@ class Namespaces:
 
     async def start(self) -> None:
         """Make those that are there from the start."""
-        for record in _BUILT_IN:
-            if await self._load(record.name) is None:
+        known = await asyncio.gather(*(self._load(record.name) for record in _BUILT_IN))
+        for record, found in zip(_BUILT_IN, known, strict=True):
+            if found is None:
                 await self.create(record)
 
     # -- reading ----------------------------------------------------------------------------------------------

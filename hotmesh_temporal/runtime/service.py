@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 
 from ..contracts.backend import Backend
@@ -17,6 +19,7 @@ from .batch import WORK as BATCH_WORK
 from .batch import Batches
 from .batch_work import Operations
 from .clock import Clock
+from .cluster import Cluster
 from .engine_tasks import EngineTasks
 from .execution import Executions
 from .hints import Hints
@@ -67,16 +70,17 @@ class Runtime:
             await self.backend.open(HOTMESH_NAMESPACE, APP_ID, self.engine_id)
             stack.push_async_callback(self.backend.close)
             self._build(*_services(self.backend))
-            await self.version.start()
-            await self.namespaces.start()
-            await self.throttle.start()
-            stack.push_async_callback(self.throttle.close)
-            await self.hints.start()
-            stack.push_async_callback(self.hints.close)
+            for part in (self.throttle, self.hints, self.matching, self.outbox):
+                stack.push_async_callback(part.close)
+            # They do not need each other, and each waits for the database.
+            await _all(
+                self.version.start(),
+                self.namespaces.start(),
+                self.throttle.start(),
+                self.hints.start(),
+                self._start_outbox(),
+            )
             await self.matching.start()
-            stack.push_async_callback(self.matching.close)
-            await self._start_outbox()
-            stack.push_async_callback(self.outbox.close)
             stack.push_async_callback(self.queries.close)
             stack.push_async_callback(self.counters.close)
             stack.push_async_callback(self.registry.close)
@@ -101,6 +105,7 @@ class Runtime:
         self.executions = Executions(store, self.clock, self.limits, self.namespaces)
         self.throttle = Throttle(store)
         self.version = EngineVersion(store)
+        self.cluster = Cluster(store, self.engine_id)
         self.matching = Matching(stream, self.engine_id, self.throttle)
         self.registry = TypeRegistry(store, self.version, self.matching, self.engine_id)
         self.outbox = Outbox(store, stream, self.matching, self.clock, self.engine_id)
@@ -155,6 +160,14 @@ class Runtime:
         self.matching.hinted(topic)
         self.queries.hinted(topic)
         self.watching.changed(topic, remote=True)
+
+
+async def _all(*starts: Awaitable[None]) -> None:
+    """All of them at once, to their ends; then the first problem in their order is raised."""
+    results = await asyncio.gather(*starts, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
 
 
 def _services(backend: Backend) -> tuple[StoreService, StreamService, SubService, SearchService]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from temporalio.api.namespace.v1 import BadBinaries, NamespaceConfig, NamespaceFilter, UpdateNamespaceInfo
 from temporalio.api.operatorservice.v1 import (
     AddSearchAttributesRequest,
+    ListClustersRequest,
     ListSearchAttributesRequest,
     RemoveSearchAttributesRequest,
 )
@@ -82,6 +83,11 @@ ROWS = (
     Rows(GetSearchAttributesRequest),
     Rows(GetSystemInfoRequest),
     Rows(GetClusterInfoRequest),
+    Rows(
+        ListClustersRequest,
+        honoured={"next_page_token"},
+        no_effect={"page_size": "there is one cluster, which fits on every page"},
+    ),
     Rows(
         DescribeTaskQueueRequest,
         honoured={

@@ -25,6 +25,7 @@ from temporalio.api.workflowservice.v1 import (
 from ...engine.context import SECOND
 from ...engine.protos import duration, nanos
 from ...errors import Code, RpcError, invalid_argument, namespace_exists, namespace_not_found, unavailable
+from ...runtime.cluster import CLUSTER_NAME
 from ...runtime.namespaces import DELETED, DEPRECATED, NORMAL, NamespaceRecord, fields_of
 from ...runtime.service import Runtime
 from .. import validate
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 _ANSWER_LIMIT = "workflow_task_completion_size_limit_error"
 """A field that the oldest supported SDK does not know."""
 
-_CLUSTER = "active"
 _SHORTEST_RETENTION = 3600 * SECOND
 _DEFAULT_PAGE = 100
 _UUID_LENGTHS = (32, 36, 38, 45)
@@ -155,7 +155,7 @@ def _check_retention(given: Duration) -> None:
 
 def _check_clusters(names: list[str], active: str) -> None:
     for name in (*names, active):
-        if name not in ("", _CLUSTER):
+        if name not in ("", CLUSTER_NAME):
             raise invalid_argument(f"Invalid cluster name: {name}")
 
 
@@ -213,7 +213,7 @@ def _config(record: NamespaceRecord) -> NamespaceConfig:
 
 def _replication(record: NamespaceRecord) -> NamespaceReplicationConfig:
     return NamespaceReplicationConfig(
-        active_cluster_name=_CLUSTER,
-        clusters=[ClusterReplicationConfig(cluster_name=_CLUSTER)],
+        active_cluster_name=CLUSTER_NAME,
+        clusters=[ClusterReplicationConfig(cluster_name=CLUSTER_NAME)],
         state=ReplicationState.ValueType(record.replication_state),
     )

@@ -1,9 +1,10 @@
-"""GetSystemInfo, GetClusterInfo and the health check."""
+"""GetSystemInfo, GetClusterInfo, ListClusters and the health check."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from temporalio.api.operatorservice.v1 import ClusterMetadata, ListClustersRequest, ListClustersResponse
 from temporalio.api.workflowservice.v1 import (
     GetClusterInfoRequest,
     GetClusterInfoResponse,
@@ -12,6 +13,8 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.bridge.proto.health.v1 import HealthCheckRequest, HealthCheckResponse
 
+from ...errors import invalid_argument
+from ...runtime.cluster import CLUSTER_NAME
 from ...runtime.service import Runtime
 
 if TYPE_CHECKING:
@@ -20,15 +23,18 @@ if TYPE_CHECKING:
 SERVER_VERSION = "1.32.0"
 """The Temporal server whose behaviour this service follows; clients choose features by it."""
 
+_SHARDS, _FIRST_FAILOVER_VERSION, _FAILOVER_INCREMENT = 1, 1, 10
+"""What a Temporal server says that stands alone, too."""
+
 _CLIENTS = {
     "temporal-go": "<2.0.0",
     "temporal-java": "<2.0.0",
     "temporal-php": "<2.0.0",
     "temporal-typescript": "<2.0.0",
-    "temporal-python": "<2.0.0",
     "temporal-cli": "<2.0.0",
     "temporal-server": "<2.0.0",
     "temporal-ui": "<3.0.0",
+    "Nexus-go-sdk": "<2.0.0",
 }
 
 
@@ -57,11 +63,29 @@ async def get_cluster_info(runtime: Runtime, request: GetClusterInfoRequest, cal
     return GetClusterInfoResponse(
         supported_clients=_CLIENTS,
         server_version=SERVER_VERSION,
-        cluster_name="active",
-        history_shard_count=1,
+        cluster_id=await runtime.cluster.id(),
+        cluster_name=CLUSTER_NAME,
+        history_shard_count=_SHARDS,
         persistence_store=runtime.backend.identity.split(":", 1)[0],
         visibility_store=runtime.backend.identity.split(":", 1)[0],
+        initial_failover_version=_FIRST_FAILOVER_VERSION,
+        failover_version_increment=_FAILOVER_INCREMENT,
     )
+
+
+async def list_clusters(runtime: Runtime, request: ListClustersRequest, call: Call) -> ListClustersResponse:
+    """The database as the one cluster that there is. It has no address: each process serves it at one of its own."""
+    del call
+    if request.next_page_token:
+        raise invalid_argument("invalid next_page_token: there is one page")
+    cluster = ClusterMetadata(
+        cluster_name=CLUSTER_NAME,
+        cluster_id=await runtime.cluster.id(),
+        initial_failover_version=_FIRST_FAILOVER_VERSION,
+        history_shard_count=_SHARDS,
+        is_connection_enabled=True,
+    )
+    return ListClustersResponse(clusters=[cluster])
 
 
 async def check_health(runtime: Runtime, request: HealthCheckRequest, call: Call) -> HealthCheckResponse:
