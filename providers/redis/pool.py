@@ -56,6 +56,8 @@ class Pool:
                 except exceptions.MovedError as moved:
                     # Nothing was done: another node has the slot. (A slot on the move is not followed, see the README.)
                     target = (moved.host or self._options.get("host"), moved.port)
+                    # Others may be on their way there already: this connection must not be among the idle ones again.
+                    await end_connection(connection)
                 except exceptions.RedisError as error:
                     if is_refused(error):
                         # The next one may lead to another server behind the same name.

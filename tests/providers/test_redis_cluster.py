@@ -5,95 +5,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from hotmesh_temporal.providers.redis import RedisBackend
-from hotmesh_temporal.providers.redis.driver import async_module, redis_module
-from hotmesh_temporal.providers.redis.keys import root_of
+from hotmesh_temporal.providers.redis.driver import async_module
 
 from hotmesh_temporal.conformance.support import GROUP, eventually, store_of, stream_name, stream_of, sub_of
 from hotmesh_temporal.contracts.backend import Backend, ConnectionSpec
 from hotmesh_temporal.contracts.commit import Commit, Publish, RunWrite
 from hotmesh_temporal.contracts.errors import Unavailable
 from hotmesh_temporal.contracts.types import KeyType
-from tests.support.ports import free_ports
-from tests.support.redis_server import RedisServer
-
-SLOTS = 16384
-NODES = 3
-
-
-class Cluster:
-    """The nodes, and plain clients of each."""
-
-    def __init__(self, servers: list[RedisServer], bus_port: int) -> None:
-        self.servers = servers
-        self._bus_port = bus_port
-        self.clients: list[Any] = [redis_module.Redis(port=server.port) for server in servers]
-        self.ids = [str(client.execute_command("CLUSTER MYID").decode()) for client in self.clients]
-
-    def form(self) -> None:
-        """Make the nodes know each other and share the slots."""
-        for number, client in enumerate(self.clients):
-            first, last = number * SLOTS // NODES, (number + 1) * SLOTS // NODES
-            client.execute_command("CLUSTER", "ADDSLOTS", *range(first, last))
-            client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-            client.execute_command("CLUSTER", "MEET", "127.0.0.1", self.servers[0].port, self._bus_port)
-        deadline = time.monotonic() + 20
-        while not all(self._is_ready(client) for client in self.clients):
-            assert time.monotonic() < deadline, "the cluster was not formed"
-            time.sleep(0.05)
-
-    def _is_ready(self, client: Any) -> bool:
-        info = client.execute_command("CLUSTER", "INFO")
-        text = info.decode() if isinstance(info, bytes) else str(info)
-        return ("cluster_state:ok" in text or "'cluster_state': 'ok'" in text) and len(
-            client.execute_command("CLUSTER", "SLOTS")
-        ) == NODES
-
-    def slot(self, namespace: str) -> int:
-        """The slot of an app."""
-        return int(self.clients[0].execute_command("CLUSTER", "KEYSLOT", root_of("hm", namespace, "app")))
-
-    def owner(self, slot: int) -> int:
-        """The number of the node that had the slot when the cluster was formed."""
-        return next(n for n in range(NODES) if n * SLOTS // NODES <= slot < (n + 1) * SLOTS // NODES)
-
-    def start_moving(self, slot: int, source: int, target: int) -> None:
-        """Open the slot between two nodes."""
-        self.clients[target].execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", self.ids[source])
-        self.clients[source].execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", self.ids[target])
-
-    def move_keys(self, slot: int, source: int, target: int, limit: int) -> None:
-        """Move some of the keys."""
-        for key in self.clients[source].execute_command("CLUSTER", "GETKEYSINSLOT", slot, limit):
-            port = self.servers[target].port
-            self.clients[source].execute_command("MIGRATE", "127.0.0.1", port, key, 0, 2000)
-
-    def end_moving(self, slot: int, target: int) -> None:
-        """The slot belongs to the other node from now on."""
-        for client in (self.clients[target], *self.clients):
-            client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", self.ids[target])
-
-
-def _settings(bus_port: int) -> dict[str, str]:
-    return {"cluster-enabled": "yes", "cluster-node-timeout": "2000", "cluster-port": str(bus_port)}
+from tests.support.redis_cluster import NODES, Cluster, running_cluster
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """Three nodes that share the slots."""
-    with ExitStack() as stack:
-        # Without a port of its own the nodes' bus is 10,000 above the other one, which may be too high.
-        ports = free_ports(NODES)
-        servers = [stack.enter_context(RedisServer("valkey", _settings(port))) for port in ports]
-        cluster = Cluster(servers, ports[0])
-        cluster.form()
+    with running_cluster() as cluster:
         yield cluster
-        for client in cluster.clients:
-            client.close()
 
 
 async def open_on(cluster: Cluster, node: int, namespace: str) -> Backend:
@@ -154,12 +84,13 @@ async def test_calls_wait_while_the_slot_moves(cluster: Cluster) -> None:
     await store.commit(step(0, Publish(stream=orders, message="m")))
     cluster.start_moving(slot, source, target)
     cluster.move_keys(slot, source, target, 3)
-    calls = asyncio.gather(store.commit(step(1)), stream_of(backend).get_stream_depth(orders))
+    # Several, as each has a connection of its own to the node of before.
+    calls = asyncio.gather(store.commit(step(1)), *(stream_of(backend).get_stream_depth(orders) for _ in range(8)))
     await asyncio.sleep(0.3)
     assert not calls.done()
     cluster.move_keys(slot, source, target, 1000)
     cluster.end_moving(slot, target)
-    assert (await asyncio.wait_for(calls, 10))[1] == 1
+    assert (await asyncio.wait_for(calls, 10))[1:] == [1] * 8
     assert (run := await store.load_run("run")) is not None
     assert run.revision == 2
     await backend.close()
