@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -99,7 +99,7 @@ def _settings(bus_port: int, timeout_ms: int) -> dict[str, str]:
 
 
 @contextmanager
-def running_cluster(*, replicas: bool = False) -> Iterator[Cluster]:
+def running_cluster(*, replicas: bool = False) -> Generator[Cluster, None, None]:
     """Three nodes that share the slots."""
     with ExitStack() as stack:
         # Without a port of its own the nodes' bus is 10,000 above the other one, which may be too high.
