@@ -38,7 +38,7 @@ _LOG = logging.getLogger(__name__)
 WORK = "batch"
 """The kind of the engine's work, in its messages."""
 
-_RETRY_MS = 1000
+_RETRY_MS, _LONGEST_RETRY_MS = 1000, 300_000
 _ORDER = (Order("CloseTime"), Order("StartTime"))
 
 
@@ -187,7 +187,7 @@ class Batches:
             _LOG.error("a batch operation could not be carried out, it is tried again", exc_info=error)
         else:
             _LOG.debug("a batch operation is tried again: %s", error)
-        await _quietly(self._release(ack, _RETRY_MS))
+        await _quietly(self._release(ack, min(_RETRY_MS << min(ack.attempt - 1, 10), _LONGEST_RETRY_MS)))
 
     async def _carry_out(self, job: str, started_ms: int) -> None:
         batch = await record.read(self._store, job)

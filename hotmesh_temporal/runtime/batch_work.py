@@ -287,7 +287,8 @@ class BatchWork:
             found.status, found.closed = batch.status, 0
 
     async def _write_end(self, batch: Batch) -> int:
-        retention = (await self._namespaces.view(batch.namespace)).retention
+        found = await self._namespaces.find(batch.namespace)
+        retention = found.retention if found is not None else _SECOND  # of a namespace that is gone nothing is kept
         left = -batch.status if batch.status > 0 else 0
         fields = record.state_of(
             closed=batch.closed, outcome=batch.outcome, complete=batch.complete, failed=batch.failed

@@ -20,8 +20,9 @@ from ..contracts.keys import parse_key
 from ..contracts.types import KeyParams, KeyType
 from ..engine.context import Namespace
 from ..engine.model import ExecutionState, decode_state
-from .keys import ENGINE_QUEUE, QueueKey, decode_task, namespace_id, pointer_id, run_key
+from .keys import ENGINE_QUEUE, QueueKey, batch_of_job, decode_task, namespace_id, pointer_id, run_key
 from .namespaces import Namespaces
+from .verify_batches import wrong_batches
 from .verify_run import Offer, RunCheck, Surroundings, is_left_behind
 
 T = TypeVar("T")
@@ -95,6 +96,7 @@ class _Verification:
         await self._settle([job_id async for job_id in self._check_runs()])
         await self._check_pointers()
         await self._check_outbox()
+        await self._check_batches()
         self._report.problems.sort(key=str)
         return self._report
 
@@ -262,6 +264,15 @@ class _Verification:
             if entry.outbox_id in left:
                 self._say(f"outbox {entry.outbox_id}", f"a message for {entry.stream} was not sent")
 
+    async def _check_batches(self) -> None:
+        """Batch operations; see `verify_batches`."""
+        wrong = await wrong_batches(self._store, self._stream)
+        if wrong:
+            wrong &= await wrong_batches(self._store, self._stream)
+        for job, what in wrong:
+            namespace, batch_id = batch_of_job(job)
+            self._say(f"batch {batch_id!r}, namespace {namespace!r}", what)
+
     def _say(self, where: str, what: str) -> None:
         self._report.problems.append(Problem(where, what))
 
@@ -278,13 +289,13 @@ async def _pages(
 
 
 def _offers(messages: Iterable[tuple[str, str]]) -> Iterator[Offer]:
-    """The tasks among the messages; queries and answers to them are no tasks."""
+    """The tasks of runs among the messages; queries and answers to them are no tasks."""
     for stream, data in messages:
         try:
             message = decode_task(data)
         except msgspec.DecodeError:
             continue
-        if not message.query:
+        if not message.query and is_run(message.job):
             yield stream, message.job, message.event, message.stamp
 
 

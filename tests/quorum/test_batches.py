@@ -29,7 +29,7 @@ from hotmesh_temporal.contracts.commit import Ack, MessageLease
 from hotmesh_temporal.contracts.search import Condition
 from hotmesh_temporal.contracts.store import StoreService
 from hotmesh_temporal.frontend.server import Frontend
-from hotmesh_temporal.runtime import batch_record
+from hotmesh_temporal.runtime import batch_record, batch_work
 from hotmesh_temporal.runtime.batch import WORK
 from hotmesh_temporal.runtime.batch_record import Batch, Item
 from hotmesh_temporal.runtime.keys import APP_ID, ENGINE_QUEUE, HOTMESH_NAMESPACE, TaskMessage, batch_job, encode_task
@@ -307,3 +307,42 @@ async def test_it_vanishes_when_its_retention_is_over(sqlite: str) -> None:
 async def _listed(engine: Frontend) -> list[str]:
     answer = await ask(engine, "ListBatchOperations", ListBatchOperationsRequest(namespace="default"))
     return [each.job_id for each in answer.operation_info]
+
+
+async def test_lists_of_several_pages(sqlite: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_work, "_PAGE", 4)
+    async with engine_of(sqlite) as engine:
+        await start_orders(engine, 10)
+        await ask(engine, "StartBatchOperation", signal_all("batch"))
+        await _until(partial(is_over, engine), "the end")
+        assert await counted(engine) == (10, 10, 0)
+        named = signal_all("named")
+        named.visibility_query = ""
+        for number in (*range(9), 99):
+            named.executions.add(workflow_id=f"order-{number}", run_id="" if number < 8 else "no run id")
+        await ask(engine, "StartBatchOperation", named)
+        await _until(partial(_is_closed, engine, "named"), "the end of the other")
+        said = await describe(engine, "named")
+        assert (said.total_operation_count, said.complete_operation_count, said.failure_operation_count) == (10, 8, 2)
+        assert [await signals_of(engine, number) for number in range(10)] == [2] * 8 + [1] * 2
+
+
+async def _is_closed(engine: Frontend, batch_id: str) -> bool:
+    return (await describe(engine, batch_id)).HasField("close_time")
+
+
+async def test_verify_finds_what_nobody_goes_on_with(sqlite: str) -> None:
+    async with gated_engine(sqlite) as (engine, gate):
+        await start_orders(engine, 5)
+        await ask(engine, "StartBatchOperation", signal_all("batch"))
+        await gate.reached.wait()
+        runtime = engine.runtime
+        assert (await verify(runtime.backend)).problems == []
+        (message,) = [each for each in await runtime.stream.list_messages() if WORK in each.data]
+        await runtime.stream.delete_messages(message.stream, ENGINE_QUEUE.group, [message.message_id])
+        await runtime.store.set_state_nx(batch_job("default", "begun"), APP_ID, 1)
+        said = [str(each) for each in (await verify(runtime.backend)).problems]
+        assert said == [
+            "batch 'batch', namespace 'default': it is open, and nobody will go on with it",
+            "batch 'begun', namespace 'default': it was not begun in full, and nobody will remove it",
+        ]
