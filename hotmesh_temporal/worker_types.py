@@ -107,9 +107,12 @@ def _parameters(function: Callable[..., Any], types: Iterable[Any] | None, *, is
 
 
 def schema_of(kind: Any) -> dict[str, Any]:
-    """The JSON schema of a type; of one that has none its name. Nothing is known of ``Any``: empty."""
-    if kind is None or kind is type(None):
-        return {"type": "null"}
+    """The JSON schema of a type; of one that has none its name. Nothing is known of ``Any``: empty.
+
+    None stands for what was declared without a type, and ``NoneType`` for a declared None.
+    """
+    if kind is None:
+        return {}
     made = getattr(kind, "model_json_schema", None)
     try:
         return made() if made is not None else msgspec.json.schema(kind)

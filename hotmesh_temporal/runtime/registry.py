@@ -11,6 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -211,16 +212,19 @@ class Change:
     """What has to be written so that the tables hold what some workers have registered, too."""
 
     def __init__(
-        self, subscriptions: Mapping[str, str], transitions: Mapping[str, object], rules: Mapping[str, Sequence[object]]
+        self,
+        subscriptions: Mapping[str, str],
+        transitions: Mapping[str, Any],
+        rules: Mapping[str, Sequence[Mapping[str, str]]],
     ) -> None:
-        """The tables as they are."""
+        """The tables as they are. They may be large, so only what is changed is looked at closely."""
         self._subscriptions = dict(subscriptions)
-        self._transitions = msgspec.convert(transitions, dict[str, Queues])
-        self._rules = {topic: {each.to for each in msgspec.convert(to, list[Rule])} for topic, to in rules.items()}
-        self.schemas: dict[str, dict[str, object]] = {}
+        self._transitions = dict(transitions)
+        self._rules = dict(rules)
+        self.schemas: dict[str, dict[str, Any]] = {}
         self.subscriptions: dict[str, str] = {}
-        self.transitions: dict[str, object] = {}
-        self.rules: dict[str, list[object]] = {}
+        self.transitions: dict[str, Any] = {}
+        self.rules: dict[str, list[Mapping[str, str]]] = {}
 
     def add(self, types: WorkerTypes, digest: str, now_ms: int) -> None:
         """What one worker has registered."""
@@ -240,24 +244,24 @@ class Change:
 
     def _serve(self, place: Place, build_id: str, now_ms: int) -> bool:
         """Note the build. Whether another one was noted."""
-        entry = self._transitions.setdefault(place.transition, Queues({}))
+        entry = msgspec.convert(self._transitions.get(place.transition, {"queues": {}}), Queues)
         before = entry.queues.get(place.queue)
         if before is not None and before.build_id == build_id:
             return False
         earlier = [each for each in (before.build_id, *before.earlier) if each != build_id] if before else []
         entry.queues[place.queue] = Serving(build_id, now_ms, earlier[:_EARLIER])
-        self.transitions[place.transition] = msgspec.to_builtins(entry)
+        self._transitions[place.transition] = self.transitions[place.transition] = msgspec.to_builtins(entry)
         return before is not None
 
     def _set_rules(self, types: WorkerTypes) -> None:
         """The hooks of its types, and no others that these types once had."""
         wanted, places = hooks_of(types), {place.topic for place, _ in types.places()}
-        for topic in {*self._rules, *wanted}:
-            before = self._rules.get(topic, set())
+        affected = {topic for topic, rules in self._rules.items() if any(rule["to"] in places for rule in rules)}
+        for topic in affected | wanted.keys():
+            before = {rule["to"] for rule in self._rules.get(topic, ())}
             now = (before - places) | wanted.get(topic, set())
             if now != before:
-                self._rules[topic] = now
-                self.rules[topic] = [msgspec.to_builtins(Rule(to)) for to in sorted(now)]
+                self._rules[topic] = self.rules[topic] = [msgspec.to_builtins(Rule(to)) for to in sorted(now)]
 
     def _subscribe(self, topic: str, value: str) -> None:
         self._subscriptions[topic] = self.subscriptions[topic] = value
