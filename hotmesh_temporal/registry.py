@@ -37,8 +37,10 @@ from .runtime.registered import (
     TypeKind,
     TypeSchema,
     hook_topic,
+    in_force,
     place_of,
 )
+from .runtime.registry import change_tables
 from .runtime.waiting import Pending, pending_work
 
 __all__ = [
@@ -117,7 +119,7 @@ class WaitingWork:
 
 
 class Registry:
-    """A look at what is registered. It is no engine and changes nothing. Use it in ``async with``, or close it."""
+    """A look at what is registered. It is no engine: it takes no tasks. Use it in ``async with``, or close it."""
 
     def __init__(self, backend: Backend) -> None:
         """Use `connect`."""
@@ -164,9 +166,9 @@ class Registry:
         app = await self._app()
         if app is None:
             return []
-        subscriptions, schemas, transitions = await asyncio.gather(
-            self._store.get_subscriptions(app), self._store.get_schemas(app), self._store.get_transitions(app)
-        )
+        # First, because a worker that starts now writes them last: what they name is there.
+        subscriptions = in_force(await self._store.get_subscriptions(app))
+        schemas, transitions = await asyncio.gather(self._store.get_schemas(app), self._store.get_transitions(app))
         serving = msgspec.convert(transitions, dict[str, Queues])
         found: dict[Place, list[RegisteredOn]] = {}
         for topic, identifier in subscriptions.items():
@@ -217,11 +219,22 @@ class Registry:
         """
         polled = await self.polled(wait)
         app = await self._app()
-        subscriptions = await self._store.get_subscriptions(app) if app is not None else {}
+        subscriptions = in_force(await self._store.get_subscriptions(app)) if app is not None else {}
         pending, more = await pending_work(self._store, self._search, namespace, limit)
         places = {place for place in map(place_of, subscriptions) if place is not None}
         looked_at = (_waiting(each, places, polled) for each in pending)
         return WaitingWork([each for each in looked_at if each is not None], complete=not more)
+
+    async def forget(self, task_queue: str, namespace: str = "default") -> Sequence[tuple[TypeKind, str]]:
+        """Forget what is registered on a queue that is not used any more; the types (kind, name) that it was.
+
+        A worker that polls it registers them again when it is started next.
+        """
+        app = await self._app()
+        if app is None:
+            return []
+        places = await change_tables(self._store, app, self._id, lambda change: change.forget(namespace, task_queue))
+        return [(place.kind, place.name) for place in sorted(places)]
 
     async def _app(self) -> AppVersion | None:
         """The active version, under which everything is registered; None if no engine was ever there."""

@@ -34,6 +34,7 @@ _Polled = Mapping[tuple[TypeKind, str, str], int]
 @click.command()
 @click.argument("name", required=False)
 @click.option("--waiting", is_flag=True, help="Show what waits for a worker that is not there, and what to do.")
+@click.option("--forget", metavar="QUEUE", help="Forget what is registered on a task queue that is not used any more.")
 @click.option("--namespace", default="default", show_default=True, help="The namespace.")
 @click.option("--limit", type=click.IntRange(1), default=10_000, show_default=True, help="Open workflows to look at.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -44,6 +45,7 @@ _Polled = Mapping[tuple[TypeKind, str, str], int]
 def types(
     name: str | None,
     waiting: bool,
+    forget: str | None,
     namespace: str,
     limit: int,
     as_json: bool,
@@ -62,8 +64,12 @@ def types(
         hotmesh-temporal types OrderWorkflow --connection postgresql://localhost/orders
         hotmesh-temporal types --waiting
     """
-    if waiting and name:
-        raise click.UsageError("give either NAME or --waiting")
+    if sum((waiting, name is not None, forget is not None)) > 1:
+        raise click.UsageError("give one of NAME, --waiting and --forget")
+    if forget is not None:
+        gone = _on_registry(lambda registry: registry.forget(forget, namespace), services)
+        click.echo(f"forgotten: {', '.join(f'{kind} {_shown(each)}' for kind, each in gone) or 'nothing'}")
+        return
     if waiting:
         found = _on_registry(lambda registry: registry.waiting(namespace, limit=limit, wait=wait), services)
         _print(_waiting_json(found) if as_json else None, _waiting_lines(found))

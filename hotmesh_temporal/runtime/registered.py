@@ -18,7 +18,7 @@ A schema never changes, because its id holds its digest: another form of the typ
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -31,6 +31,9 @@ HookKind = Literal["signal", "update"]
 KINDS: tuple[TypeKind, ...] = ("workflow", "activity")
 DYNAMIC = ""
 """The name of a type, or of a handler, that takes what no other one takes."""
+
+FORGOTTEN = ""
+"""The value of a subscription that was taken back: the contract has no way to remove one."""
 
 _DIGEST_LENGTH = 16
 _encoder = msgspec.json.Encoder(order="deterministic")
@@ -146,6 +149,11 @@ def place_of(topic: str) -> Place | None:
     if kind not in KINDS or not separator:
         return None
     return Place(kind, unescaped(namespace), unescaped(queue), name)
+
+
+def in_force(subscriptions: Mapping[str, str]) -> dict[str, str]:
+    """Those that were not taken back."""
+    return {topic: value for topic, value in subscriptions.items() if value != FORGOTTEN}
 
 
 def hook_topic(hook: HookKind, namespace: str, name: str) -> str:

@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence, Set
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -19,9 +19,10 @@ from ..contracts.errors import ContractError, Unavailable
 from ..contracts.store import StoreService
 from ..contracts.types import AppVersion
 from .keys import APP_ID, QueueKey
-from .matching import Matching
+from .peers import Peers
 from .registered import (
     DYNAMIC,
+    FORGOTTEN,
     Place,
     Queues,
     Rule,
@@ -30,12 +31,14 @@ from .registered import (
     WorkerTypes,
     digest_of,
     hooks_of,
+    in_force,
     place_of,
     schema_id,
 )
 from .versions import EngineVersion
 
 _LOG = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 GATHER_SECONDS = 0.25
 """How long a registration waits for those of other workers of the process, and lets their first tasks go first."""
@@ -53,10 +56,10 @@ _DIGESTS, _EARLIER, _PLACES_KEPT = 8, 5, 10_000
 class TypeRegistry:
     """What the workers of this process have registered, and of which starts a look was taken at."""
 
-    def __init__(self, store: StoreService, version: EngineVersion, matching: Matching, engine_id: str) -> None:
+    def __init__(self, store: StoreService, version: EngineVersion, peers: Peers, engine_id: str) -> None:
         self._store = store
         self._version = version
-        self._matching = matching
+        self._peers = peers
         self._engine_id = engine_id
         self._own: dict[str, WorkerTypes] = {}
         self._pending: dict[str, WorkerTypes] = {}
@@ -132,32 +135,13 @@ class TypeRegistry:
         return {digest: types for (digest, types), digests in found if digest not in (digests or "").split()}
 
     async def _write(self, changed: Mapping[str, WorkerTypes]) -> None:
-        """Add what is new to the tables, alone: an entry may be made of what several workers say."""
-        await self._take_role()
-        try:
-            app = self._app
-            subscriptions, transitions, rules = await asyncio.gather(
-                self._store.get_subscriptions(app), self._store.get_transitions(app), self._store.get_hook_rules()
-            )
-            change = Change(subscriptions, transitions, rules)
+        """Add what is new to the tables."""
+
+        def add(change: Change) -> None:
             for digest, types in changed.items():
                 change.add(types, digest, int(time.time() * 1000))
-            await asyncio.gather(
-                self._store.set_schemas(change.schemas, app),
-                self._store.set_transitions(change.transitions, app),
-                self._store.set_hook_rules(change.rules),
-            )
-            # Last, because the digests say that everything is there.
-            await self._store.set_subscriptions(change.subscriptions, app)
-        finally:
-            await self._store.release_scout_role(_ROLE, self._engine_id)
 
-    async def _take_role(self) -> None:
-        for _ in range(_ROLE_TRIES):
-            if await self._store.reserve_scout_role(_ROLE, _ROLE_SECONDS, self._engine_id):
-                return
-            await asyncio.sleep(_ROLE_PAUSE)
-        raise Unavailable("another process registers its types, and does not come to an end")
+        await change_tables(self._store, self._app, self._engine_id, add)
 
     @property
     def _app(self) -> AppVersion:
@@ -192,16 +176,21 @@ class TypeRegistry:
     async def _check(self) -> None:
         places, self._unchecked = self._unchecked, set()
         self._read_at = time.monotonic()
-        registered = await self._store.get_subscriptions(self._app)
-        elsewhere = _queues_by_type(registered) if any(not _serves(registered, place) for place in places) else {}
-        for place in places:
-            if _serves(registered, place) or self._matching.polled_lately(_queue_of(place)):
-                continue
-            queues = elsewhere.get(place._replace(queue=""))
-            if queues:
-                _LOG.warning("%s", _warning(place, queues))
-            else:
+        registered = in_force(await self._store.get_subscriptions(self._app))
+        missing = [place for place in places if not _serves(registered, place)]
+        known = [each for each in map(place_of, registered) if each is not None] if missing else []
+        for place in missing:
+            queues = sorted({each.queue for each in known if each == place._replace(queue=each.queue)})
+            if not queues:
                 self._noted.discard(place)  # nobody knows the type yet: look again when it is started again
+            elif not await self._served_by_strangers(place, known):
+                _LOG.warning("%s", _warning(place, queues))
+
+    async def _served_by_strangers(self, place: Place, known: Sequence[Place]) -> bool:
+        """The queue is polled, and nothing is registered of it: its workers are not of this package."""
+        if any(each._replace(name="") == place._replace(name="") for each in known):
+            return False
+        return bool((await self._peers.queue(_queue_of(place))).pollers)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(asyncio.TimeoutError):
@@ -226,6 +215,21 @@ class Change:
         self.transitions: dict[str, Any] = {}
         self.rules: dict[str, list[Mapping[str, str]]] = {}
 
+    def forget(self, namespace: str, queue: str) -> list[Place]:
+        """Everything that is registered on a queue; what it was."""
+        found = [each for each in map(place_of, in_force(self._subscriptions)) if each is not None]
+        places = [each for each in found if (each.namespace, each.queue) == (namespace, queue)]
+        for place in places:
+            self._subscribe(place.topic, FORGOTTEN)
+            entry = msgspec.convert(self._transitions[place.transition], Queues)
+            entry.queues.pop(queue, None)
+            self._transitions[place.transition] = self.transitions[place.transition] = msgspec.to_builtins(entry)
+        gone = WorkerTypes(namespace, queue, "", [])
+        self._replace_rules({place.topic for place in places}, {})
+        if gone.topic in self._subscriptions:
+            self._subscribe(gone.topic, FORGOTTEN)
+        return places
+
     def add(self, types: WorkerTypes, digest: str, now_ms: int) -> None:
         """What one worker has registered."""
         replaced = [self._set_place(place, schema, types.build_id, now_ms) for place, schema in types.places()]
@@ -240,7 +244,7 @@ class Change:
             self.schemas[identifier] = msgspec.to_builtins(schema)
             self._subscribe(place.topic, identifier)
         serving = self._serve(place, build_id, now_ms)
-        return serving or before not in (None, identifier)
+        return serving or before not in (None, FORGOTTEN, identifier)
 
     def _serve(self, place: Place, build_id: str, now_ms: int) -> bool:
         """Note the build. Whether another one was noted."""
@@ -255,7 +259,9 @@ class Change:
 
     def _set_rules(self, types: WorkerTypes) -> None:
         """The hooks of its types, and no others that these types once had."""
-        wanted, places = hooks_of(types), {place.topic for place, _ in types.places()}
+        self._replace_rules({place.topic for place, _ in types.places()}, hooks_of(types))
+
+    def _replace_rules(self, places: Set[str], wanted: Mapping[str, Set[str]]) -> None:
         affected = {topic for topic, rules in self._rules.items() if any(rule["to"] in places for rule in rules)}
         for topic in affected | wanted.keys():
             before = {rule["to"] for rule in self._rules.get(topic, ())}
@@ -267,17 +273,32 @@ class Change:
         self._subscriptions[topic] = self.subscriptions[topic] = value
 
 
+async def change_tables(store: StoreService, app: AppVersion, owner: str, edit: Callable[[Change], _T]) -> _T:
+    """Change what is registered, alone: an entry may be made of what several workers say. What ``edit`` gives."""
+    for _ in range(_ROLE_TRIES):
+        if await store.reserve_scout_role(_ROLE, _ROLE_SECONDS, owner):
+            break
+        await asyncio.sleep(_ROLE_PAUSE)
+    else:
+        raise Unavailable("another process registers its types, and does not come to an end")
+    try:
+        tables = await asyncio.gather(store.get_subscriptions(app), store.get_transitions(app), store.get_hook_rules())
+        change = Change(*tables)
+        result = edit(change)
+        await asyncio.gather(
+            store.set_schemas(change.schemas, app),
+            store.set_transitions(change.transitions, app),
+            store.set_hook_rules(change.rules),
+        )
+        # Last, because the digests say that everything is there.
+        await store.set_subscriptions(change.subscriptions, app)
+        return result
+    finally:
+        await store.release_scout_role(_ROLE, owner)
+
+
 def _serves(registered: Mapping[str, str], place: Place) -> bool:
     return place.topic in registered or place._replace(name=DYNAMIC).topic in registered
-
-
-def _queues_by_type(registered: Mapping[str, str]) -> dict[Place, list[str]]:
-    found: dict[Place, list[str]] = {}
-    for topic in registered:
-        place = place_of(topic)
-        if place is not None:
-            found.setdefault(place._replace(queue=""), []).append(place.queue)
-    return found
 
 
 def _queue_of(place: Place) -> QueueKey:
@@ -285,7 +306,7 @@ def _queue_of(place: Place) -> QueueKey:
 
 
 def _warning(place: Place, queues: Sequence[str]) -> str:
-    others = ", ".join(repr(queue) for queue in sorted(queues)[:5])
+    others = ", ".join(repr(queue) for queue in queues[:5])
     return (
         f"a workflow of type {place.name!r} was started on the task queue {place.queue!r} (namespace "
         f"{place.namespace!r}), where no worker has ever registered that type: it waits until one does. The type is "

@@ -107,7 +107,6 @@ class Runtime:
         self.version = EngineVersion(store)
         self.cluster = Cluster(store, self.engine_id)
         self.matching = Matching(stream, self.engine_id, self.throttle)
-        self.registry = TypeRegistry(store, self.version, self.matching, self.engine_id)
         self.outbox = Outbox(store, stream, self.matching, self.clock, self.engine_id)
         self.timers = Timers(store, self.clock, self._fire)
         self.queries = Queries(stream, self.matching, self.clock, self.engine_id)
@@ -128,6 +127,7 @@ class Runtime:
         self.hints = Hints(sub, self.engine_id, self._hinted)
         self.workers = Workers()
         self.peers = Peers(sub, self.engine_id, self.hints, self.matching, self.workers)
+        self.registry = TypeRegistry(store, self.version, self.peers, self.engine_id)
         self.quorum = QuorumMember(sub, self.engine_id, self.matching, self.throttle, self.version, self.peers)
         self.executions.matching, self.executions.timers = self.matching, self.timers
         self.executions.changed = self._changed

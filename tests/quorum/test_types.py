@@ -260,6 +260,20 @@ async def test_only_what_has_changed_is_written(tmp_path: Path) -> None:
         assert await reader.handlers_of("signal", "go") == [("A", "q"), ("B", "q")]
 
 
+async def test_a_queue_is_forgotten_until_its_worker_starts_again(tmp_path: Path) -> None:
+    path = tmp_path / "one.sqlite3"
+    old, new = _types("1", _flow("A", "go"), queue="old"), _types("1", _flow("A", "go"), queue="new")
+    await _registered(path, old, new)
+    database = f"sqlite:///{path}"
+    assert _command("--forget", "old", "--connection", database) == "forgotten: workflow A\n"
+    assert _command("--forget", "old", "--connection", database) == "forgotten: nothing\n"
+    async with await Registry.connect(database) as reader:
+        assert [[on.queue for on in each.queues] for each in await reader.types()] == [["new"]]
+        assert await reader.handlers_of("signal", "go") == [("A", "new")]
+        await _registered(path, old, new)
+        assert [{on.queue for on in each.queues} for each in await reader.types()] == [{"old", "new"}]
+
+
 async def test_workers_of_many_processes_do_not_overwrite_each_other(database: str) -> None:
     """Three engines register at once what goes into the same entries."""
     command = (sys.executable, "-m", "tests.quorum.types_process", database)
@@ -294,16 +308,20 @@ async def test_a_start_on_a_queue_without_the_type_is_warned_of_once(
     await _registered(path, _types("1", _flow("W"), queue="right"), _types("1", _flow(DYNAMIC), queue="any"))
     frontend = engine_on(path)
     await frontend.start()
+    # A worker of another SDK polls this one: it has registered nothing, and may have the type.
+    stranger = asyncio.create_task(by_hand.poll(frontend, "strangers"))
     for number, queue in enumerate(("right", "any", "wrong", "wrong")):
         await by_hand.start(frontend, str(number), queue)
 
     async def warned() -> list[str]:
         return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
 
+    await by_hand.start(frontend, "strange", "strangers")
     (warning,) = await _until(warned)
     assert "type 'W' was started on the task queue 'wrong'" in warning
     assert "registered on 'right'" in warning
     await by_hand.start(frontend, "again", "wrong")
     await asyncio.sleep(0.5)
+    await stranger
     await frontend.close()
     assert len(await warned()) == 1

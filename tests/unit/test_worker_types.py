@@ -75,9 +75,11 @@ class Refund:
     async def __call__(self, amount: int) -> None: ...
 
 
-@activity.defn
-async def untyped(one, two=2):  # type: ignore[no-untyped-def]  # that is the point  # pyright: ignore
-    pass
+async def _untyped(one: Any, two: Any = 2) -> Any: ...
+
+
+_untyped.__annotations__.clear()
+untyped: Any = activity.defn(name="untyped")(_untyped)
 
 
 @pytest.fixture
@@ -143,7 +145,7 @@ async def test_what_cannot_be_read_is_logged_and_stops_nothing(
     worker = _worker(client, activities=[untyped])
 
     # An SDK of which one day the definitions are elsewhere.
-    monkeypatch.delattr(untyped, "__temporal_activity_definition")
+    monkeypatch.delattr(_untyped, "__temporal_activity_definition")
     assert types_of(worker) is None
     (record,) = [each for each in caplog.records if each.levelno >= logging.WARNING]
     assert record.getMessage() == "the types of the worker of 'q' cannot be read"
