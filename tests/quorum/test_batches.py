@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
@@ -29,7 +30,7 @@ from hotmesh_temporal.contracts.commit import Ack, MessageLease
 from hotmesh_temporal.contracts.search import Condition
 from hotmesh_temporal.contracts.store import StoreService
 from hotmesh_temporal.frontend.server import Frontend
-from hotmesh_temporal.runtime import batch_record, batch_work
+from hotmesh_temporal.runtime import batch, batch_record, batch_work
 from hotmesh_temporal.runtime.batch import WORK
 from hotmesh_temporal.runtime.batch_record import Batch, Item
 from hotmesh_temporal.runtime.keys import APP_ID, ENGINE_QUEUE, HOTMESH_NAMESPACE, TaskMessage, batch_job, encode_task
@@ -37,6 +38,8 @@ from hotmesh_temporal.runtime.namespaces import NamespaceRecord
 from hotmesh_temporal.runtime.verify import verify
 from tests.quorum.batch_process import ask, new_engine, signal_all
 from tests.quorum.conftest import LaunchEngine
+from tests.support.postgres_server import PostgresServer
+from tests.support.tcp_proxy import TcpProxy
 
 _ORDERS = 240
 _PATIENCE = 30.0
@@ -66,7 +69,7 @@ async def store_of(database: str) -> AsyncGenerator[StoreService]:
         await backend.close()
 
 
-async def start_orders(engine: Frontend, count: int) -> None:
+async def start_orders(engine: Frontend, numbers: Iterable[int]) -> None:
     """Open workflows that nobody works on."""
 
     async def start(number: int) -> None:
@@ -79,7 +82,7 @@ async def start_orders(engine: Frontend, count: int) -> None:
         )
         await ask(engine, "StartWorkflowExecution", request)
 
-    await asyncio.gather(*(start(number) for number in range(count)))
+    await asyncio.gather(*(start(number) for number in numbers))
 
 
 async def signals_of(engine: Frontend, number: int) -> int:
@@ -103,10 +106,10 @@ async def _until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
         await asyncio.sleep(0.02)
 
 
-async def _is_done(store: StoreService, count: int) -> bool:
+async def _is_done(store: StoreService, count: int, batch_id: str = "batch") -> bool:
     """So many operations are counted."""
-    batch = await batch_record.read(store, batch_job("default", "batch"))
-    return batch is not None and sum(await batch_record.counts(store, batch)) >= count
+    found = await batch_record.read(store, batch_job("default", batch_id))
+    return found is not None and sum(await batch_record.counts(store, found)) >= count
 
 
 async def _is_tidy(store: StoreService, batch: Batch) -> bool:
@@ -120,9 +123,11 @@ async def _is_tidy(store: StoreService, batch: Batch) -> bool:
 
 async def test_processes_are_killed_in_the_middle(database: str, launch_engine: LaunchEngine) -> None:
     async with engine_of(database) as engine:
-        await start_orders(engine, _ORDERS)
+        await start_orders(engine, range(_ORDERS))
     async with store_of(database) as store:
-        for reached, arguments in ((60, ("batch",)), (150, ())):
+        # Whoever goes on with it may be killed as well; to see that on one of the databases is enough.
+        kills = ((60, ("batch",)), (150, ())) if database.startswith("sqlite") else ((60, ("batch",)),)
+        for reached, arguments in kills:
             process = launch_engine(*arguments)
             await _until(partial(_is_done, store, reached), f"{reached} operations")
             process.kill()
@@ -138,6 +143,28 @@ async def test_processes_are_killed_in_the_middle(database: str, launch_engine: 
         assert (described.total_operation_count, described.complete_operation_count) == (_ORDERS, _ORDERS)
         assert {await signals_of(engine, number) for number in range(_ORDERS)} == {1}
         assert (await verify(engine.runtime.backend)).problems == []
+
+
+async def test_the_database_is_away_in_the_middle(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "LEASE_MS", 1000)
+    url = postgres_server.new_database()
+    port = urlsplit(url).port
+    assert port is not None
+    with TcpProxy(port) as proxy:
+        async with engine_of(url.replace(f":{port}", f":{proxy.port}")) as engine:
+            orders, store = range(300), engine.runtime.store
+            await start_orders(engine, orders)
+            await ask(engine, "StartBatchOperation", signal_all("outage"))
+            await _until(partial(_is_done, store, 200, "outage"), "two hundred operations")
+            proxy.cut()
+            await asyncio.sleep(1)
+            proxy.mend()
+            await _until(partial(_is_closed, engine, "outage"), "the end")
+            assert [await signals_of(engine, number) for number in orders] == [1] * len(orders)
+            said = await describe(engine, "outage")
+            assert (said.total_operation_count, said.complete_operation_count) == (len(orders), len(orders))
 
 
 # -- single moments ----------------------------------------------------------------------------------------------------
@@ -209,7 +236,7 @@ async def counted(engine: Frontend) -> tuple[int, int, int]:
 
 async def test_what_a_dead_process_has_taken_is_done_too(sqlite: str) -> None:
     async with gated_engine(sqlite) as (engine, gate):
-        await start_orders(engine, 12)
+        await start_orders(engine, range(12))
         await ask(engine, "StartBatchOperation", signal_all("batch"))
         await gate.reached.wait()
         batch, store = await found(engine), engine.runtime.store
@@ -226,7 +253,7 @@ async def test_what_a_dead_process_has_taken_is_done_too(sqlite: str) -> None:
 async def test_two_processes_at_a_time_do_it_once(database: str) -> None:
     """One was thought dead, and was not."""
     async with gated_engine(database) as (first, gate), engine_of(database) as second:
-        await start_orders(first, 30)
+        await start_orders(first, range(30))
         await ask(first, "StartBatchOperation", signal_all("batch"))
         await gate.reached.wait()
         started_ms = (await found(first)).started // 1_000_000
@@ -247,7 +274,7 @@ async def test_a_beginning_of_a_dead_process_is_removed(sqlite: str) -> None:
         ack = await publish(engine, 1, "dead", 1)
         engine.runtime.matching.arrived(ack.stream)
         await _until(partial(_is_gone, engine, job), "the beginning to be removed")
-        await start_orders(engine, 1)
+        await start_orders(engine, range(1))
         await ask(engine, "StartBatchOperation", signal_all("batch"))
         await _until(partial(is_over, engine), "the end")
         assert await counted(engine) == (1, 1, 0)
@@ -260,7 +287,7 @@ async def _is_gone(engine: Frontend, job: str) -> bool:
 async def test_a_process_that_stops_hands_over_at_once(sqlite: str) -> None:
     async with engine_of(sqlite) as other:
         async with gated_engine(sqlite) as (engine, gate):
-            await start_orders(engine, 20)
+            await start_orders(engine, range(20))
             await ask(engine, "StartBatchOperation", signal_all("batch"))
             await gate.reached.wait()
         before = time.monotonic()
@@ -272,7 +299,7 @@ async def test_a_process_that_stops_hands_over_at_once(sqlite: str) -> None:
 
 async def test_a_stopped_one_does_nothing_more(sqlite: str) -> None:
     async with engine_of(sqlite) as engine:
-        await start_orders(engine, 40)
+        await start_orders(engine, range(40))
         request = signal_all("batch")
         request.max_operations_per_second = 5
         await ask(engine, "StartBatchOperation", request)
@@ -312,7 +339,7 @@ async def _listed(engine: Frontend) -> list[str]:
 async def test_lists_of_several_pages(sqlite: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_work, "_PAGE", 4)
     async with engine_of(sqlite) as engine:
-        await start_orders(engine, 10)
+        await start_orders(engine, range(10))
         await ask(engine, "StartBatchOperation", signal_all("batch"))
         await _until(partial(is_over, engine), "the end")
         assert await counted(engine) == (10, 10, 0)
@@ -333,7 +360,7 @@ async def _is_closed(engine: Frontend, batch_id: str) -> bool:
 
 async def test_verify_finds_what_nobody_goes_on_with(sqlite: str) -> None:
     async with gated_engine(sqlite) as (engine, gate):
-        await start_orders(engine, 5)
+        await start_orders(engine, range(5))
         await ask(engine, "StartBatchOperation", signal_all("batch"))
         await gate.reached.wait()
         runtime = engine.runtime
