@@ -62,6 +62,11 @@ class Env:
         self._names[full] = f"<{name}>"
         return full
 
+    def call(self, name: str, placeholder: str) -> str:
+        """A name that the server has made: it reads as ``<placeholder>``. Returns the name."""
+        self._names[name] = f"<{placeholder}>"
+        return name
+
     def share_queue(self, queue: str, *workflows: type) -> None:
         """Use a queue on which a worker serves these workflows already, for this run and for others."""
         self.queue = queue
@@ -150,12 +155,14 @@ class Env:
             if not token:
                 return history
 
-    async def until(self, condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    async def until(
+        self, condition: Callable[[], Awaitable[bool]], what: str, *, timeout: float = WAIT_TIMEOUT
+    ) -> None:
         """Wait until a condition holds. Raises `AssertionError` naming `what` if it does not in time."""
-        deadline = asyncio.get_running_loop().time() + WAIT_TIMEOUT
+        deadline = asyncio.get_running_loop().time() + timeout
         while not await condition():
             if asyncio.get_running_loop().time() > deadline:
-                raise AssertionError(f"waited {WAIT_TIMEOUT} s in vain for: {what}")
+                raise AssertionError(f"waited {timeout} s in vain for: {what}")
             await asyncio.sleep(0.05)
 
     async def wait_event(self, workflow: str | Handle, event: str, count: int = 1) -> HistoryEvent:

@@ -165,6 +165,15 @@ def namespace_exists(namespace: str) -> RpcError:
     return RpcError(Code.ALREADY_EXISTS, message, [NamespaceAlreadyExistsFailure()])
 
 
+def namespace_being_removed(namespace: str) -> RpcError:
+    """There was a namespace of that name, and there is still something of it. (A Temporal server does not mind.)"""
+    return RpcError(
+        Code.FAILED_PRECONDITION,
+        f'Namespace "{namespace}" is being deleted: its name is free again when everything in it is removed. '
+        "Try again later.",
+    )
+
+
 def namespace_in_wrong_state(
     namespace: str,
     state: NamespaceState.ValueType,

@@ -1,4 +1,4 @@
-"""Deletion of executions: what is left, what others get to know, and that the id is free again."""
+"""Deletion of executions and namespaces: what is left, what others get to know, and that the id is free again."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
+from google.protobuf.duration_pb2 import Duration
 from temporalio import workflow
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.namespace.v1 import NamespaceFilter
+from temporalio.api.operatorservice.v1 import DeleteNamespaceRequest, DeleteNamespaceResponse
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.update.v1 import Input, Meta, Request
 from temporalio.api.workflowservice import v1 as service
@@ -15,7 +18,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.workflow import ParentClosePolicy
 
-from compat_tests.env import Env
+from compat_tests.env import Env, seconds
 from compat_tests.raw import RawWorker, complete_workflow, schedule_activity
 from compat_tests.scenarios.core import Hello, greet
 
@@ -367,3 +370,117 @@ async def scenario_delete_reset_run(env: Env) -> None:
     await env.history(workflow_id)
     await _delete(env, workflow_id)
     await _after(env, workflow_id, second)
+
+
+# Namespaces.
+
+
+async def _delete_namespace(env: Env, **fields: Any) -> DeleteNamespaceResponse:
+    return await env.client.operator_service.delete_namespace(DeleteNamespaceRequest(**fields), timeout=seconds(20))
+
+
+async def _namespace_id(env: Env, name: str) -> str:
+    found = await env.rpc.describe_namespace(service.DescribeNamespaceRequest(namespace=name))
+    return found.namespace_info.id
+
+
+async def _namespace_gone(env: Env, name: str) -> None:
+    async def is_gone() -> bool:
+        try:
+            await _namespace_id(env, name)
+        except RPCError as error:
+            return error.status == RPCStatusCode.NOT_FOUND
+        return False
+
+    await env.until(is_gone, f"namespace {name} is gone", timeout=60)
+
+
+def _called(env: Env, name: str, namespace_id: str, deleted: str) -> str:
+    """The name that a deleted namespace has got: part of its id makes it another one."""
+    env.record("called", deleted == f"{name}-deleted-{namespace_id[:5]}")
+    return env.call(deleted, "as deleted")
+
+
+async def scenario_delete_namespace_refused(env: Env) -> None:
+    name = await env.new_namespace()
+    bad: dict[str, dict[str, Any]] = {
+        "nothing": {},
+        "unknown": {"namespace": env.unique("unknown")},
+        "unknown id": {"namespace_id": str(uuid.UUID(int=7))},
+        "odd id": {"namespace_id": "x"},
+        "both": {"namespace": name, "namespace_id": str(uuid.UUID(int=7))},
+        "system": {"namespace": "temporal-system"},
+        "long": {"namespace": "x" * 1001},
+    }
+    for label, fields in bad.items():
+        await env.outcome(label, _delete_namespace(env, **fields))
+    await env.outcome("still there", env.start_raw(env.id(), namespace=name))
+
+
+async def scenario_delete_namespace(env: Env) -> None:
+    """Its name is no longer known, and free again in the end; nothing of what was there comes back."""
+    name = await env.new_namespace()
+    namespace_id = await _namespace_id(env, name)
+    running, closed = env.id("running"), env.id("closed")
+    for workflow_id in (running, closed):
+        await env.start_raw(workflow_id, namespace=name)
+    execution = WorkflowExecution(workflow_id=closed)
+    await env.rpc.terminate_workflow_execution(
+        service.TerminateWorkflowExecutionRequest(namespace=name, workflow_execution=execution)
+    )
+    deleted = _called(env, name, namespace_id, (await _delete_namespace(env, namespace=name)).deleted_namespace)
+    await _namespace_gone(env, name)
+    await env.outcome("describe", env.rpc.describe_namespace(service.DescribeNamespaceRequest(namespace=name)))
+    env.record("listed", await _states(env, namespace_id, deleted=False))
+    await _namespace_gone(env, deleted)
+    await env.outcome("describe id", env.rpc.describe_namespace(service.DescribeNamespaceRequest(id=namespace_id)))
+    register = service.RegisterNamespaceRequest(
+        namespace=name, workflow_execution_retention_period=Duration(seconds=86_400)
+    )
+    await env.outcome("register", env.rpc.register_namespace(register))
+    await env.move_to_namespace(name)
+
+    async def is_known() -> bool:
+        try:
+            await _listed(env, running)
+        except RPCError:
+            return False
+        return True
+
+    await env.until(is_known, "the new namespace")
+    env.record("another one", await _namespace_id(env, name) != namespace_id)
+    counted = await env.rpc.count_workflow_executions(service.CountWorkflowExecutionsRequest(namespace=name))
+    env.record("empty", counted.count)
+    await env.outcome("run", _describe(env, running))
+    again = await env.start_raw(running, workflow_id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE)
+    env.record("again", again.started)
+
+
+async def _states(env: Env, namespace_id: str, *, deleted: bool) -> list[int]:
+    """As what lists show a namespace."""
+    request = service.ListNamespacesRequest(page_size=1000, namespace_filter=NamespaceFilter(include_deleted=deleted))
+    listed = await env.rpc.list_namespaces(request)
+    return [each.namespace_info.state for each in listed.namespaces if each.namespace_info.id == namespace_id]
+
+
+async def scenario_delete_namespace_later(env: Env) -> None:
+    """With a delay its record is still there, under its new name; nothing can be done in it."""
+    name = await env.new_namespace()
+    namespace_id = await _namespace_id(env, name)
+    hour = Duration(seconds=3600)
+    answer = await _delete_namespace(env, namespace_id=namespace_id, namespace_delete_delay=hour)
+    deleted = _called(env, name, namespace_id, answer.deleted_namespace)
+    await _namespace_gone(env, name)
+    for label, request in {
+        "by name": service.DescribeNamespaceRequest(namespace=deleted),
+        "by id": service.DescribeNamespaceRequest(id=namespace_id),
+    }.items():
+        found = (await env.rpc.describe_namespace(request)).namespace_info
+        env.record(label, [found.state, found.id == namespace_id, found.name == deleted])
+    for filtered in (False, True):
+        env.record(f"listed {filtered}", await _states(env, namespace_id, deleted=filtered))
+    listing = service.ListWorkflowExecutionsRequest(namespace=deleted)
+    await env.outcome("list", env.rpc.list_workflow_executions(listing))
+    await env.outcome("start", env.start_raw(env.id(), namespace=deleted))
+    again = await _delete_namespace(env, namespace=deleted, namespace_delete_delay=hour)
+    env.record("again", again.deleted_namespace)

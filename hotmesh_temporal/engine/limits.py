@@ -115,6 +115,16 @@ class Limits:
 
     speculative_schedule_to_start: int = 5 * SECOND
     eager_activities: bool = True
+    # Namespaces.
+    shortest_retention: int = 3600 * SECOND
+    """That a namespace may have (system.namespaceMinRetentionLocal)."""
+
+    namespace_fresh: int = 30 * SECOND
+    """How long a process uses what it knows of a namespace without looking (system.namespaceCacheRefreshInterval)."""
+
+    upkeep_interval: int = 300 * SECOND
+    """How often a process looks whether something is to be removed. A Temporal server has no such thing."""
+
     run_minimum_interval: int = SECOND
     """Between the starts of two runs of a chain (history.workflowIdReuseMinimalInterval)."""
 

@@ -12,12 +12,12 @@ from ..runtime.namespaces import DELETED, DEPRECATED, REGISTERED, NamespaceRecor
 from ..runtime.service import Runtime
 from .validate import ID_LENGTH
 
-_OPEN_TO_ALL = frozenset({"RegisterNamespace", "DescribeNamespace", "ListNamespaces"})
+_OPEN_TO_ALL = frozenset({"RegisterNamespace", "DescribeNamespace", "ListNamespaces", "DeleteNamespace"})
 """They look at the name themselves."""
 
 _OWN_WORDS = frozenset(
     {
-        "UpdateNamespace", "DeprecateNamespace", "DeleteNamespace",
+        "UpdateNamespace", "DeprecateNamespace",
         "AddSearchAttributes", "RemoveSearchAttributes", "ListSearchAttributes",
     }
 )  # fmt: skip

@@ -103,6 +103,7 @@ HANDLERS: dict[str, dict[str, Handler]] = {
         "DescribeWorker": workers.describe_worker,
     },
     "operator": {
+        "DeleteNamespace": namespaces.delete_namespace,
         "AddSearchAttributes": search_attributes.add_search_attributes,
         "RemoveSearchAttributes": search_attributes.remove_search_attributes,
         "ListSearchAttributes": search_attributes.list_search_attributes,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 _GROUPS: dict[str, tuple[str, ...]] = {
-    "namespaces cannot be deleted yet, deprecate it instead": ("DeleteNamespace",),
     "schedules are not there yet": (
         "CreateSchedule",
         "DescribeSchedule",

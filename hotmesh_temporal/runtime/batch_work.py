@@ -302,11 +302,15 @@ class BatchWork:
 
     async def _tidy(self) -> None:
         """Drop the lists and counters, and the work item with them."""
-        source, taken = record.list_key(self._store, self._batch), record.taken_key(self._store, self._batch)
-        item = self._batch.work_item
-        for leftover in (source, taken):
-            await self._store.add_task_queues([item])
-            await self._store.delete_processed_task_queue(item, source, leftover, scrub=True)
+        await drop_lists(self._store, self._batch)
+
+
+async def drop_lists(store: StoreService, batch: Batch) -> None:
+    """Drop the lists and counters of a batch that nobody works on any more, and its work item with them."""
+    source, taken = record.list_key(store, batch), record.taken_key(store, batch)
+    for leftover in (source, taken):
+        await store.add_task_queues([batch.work_item])
+        await store.delete_processed_task_queue(batch.work_item, source, leftover, scrub=True)
 
 
 def _given(request: StartBatchOperationRequest) -> list[tuple[str, str]]:

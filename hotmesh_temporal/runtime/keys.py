@@ -53,6 +53,25 @@ def batch_of_job(job_id: str) -> tuple[str, str]:
     return unescaped(namespace), batch_id
 
 
+def upkeep_job(kind: str, namespace: str) -> str:
+    """Job id that the time hooks of a namespace's upkeep belong to."""
+    return f"u/{kind}/{escaped(namespace)}"
+
+
+def runs_of_namespace(namespace: str) -> str:
+    """Pattern (see ``find_jobs``) of the job ids of all runs of a namespace."""
+    return _literal(f"r/{escaped(namespace)}/") + "*"
+
+
+def batches_of_namespace(namespace: str) -> str:
+    """The same of its batch operations."""
+    return _literal(f"b/{escaped(namespace)}/") + "*"
+
+
+def _literal(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("*", "\\*")
+
+
 class RunKey(NamedTuple):
     """Which run."""
 

@@ -2,30 +2,37 @@
 
 A record is a job of the store under a revision, so that two processes cannot change it unseen by each other, and a
 document of the search index (in the space of no namespace), so that all can be listed. Whoever changes one lets the
-other processes know; if that gets lost they find out when what they have is older than `FRESH_SECONDS`.
+other processes know; if that gets lost they find out when what they have is older than `Limits.namespace_fresh`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import msgspec
 
 from ..contracts.commit import Commit, RunWrite
 from ..contracts.errors import RevisionConflict
-from ..contracts.search import All, Compare, Condition, Operator, Order, SearchDocument, SearchPage, SearchService
+from ..contracts.search import (
+    All,
+    Compare,
+    Condition,
+    Operator,
+    Order,
+    SearchDocument,
+    SearchPage,
+    SearchService,
+    SearchValue,
+)
 from ..contracts.store import StoreService
 from ..engine.attribute_values import KIND_NAMES
-from ..engine.context import SECOND, CustomAttribute, Namespace
+from ..engine.context import SECOND, CustomAttribute, Limits, Namespace
 from ..errors import Code, RpcError, namespace_not_found
 from .attribute_symbols import free_symbols, keep_symbols, kind_of_column, path_of
 from .keys import namespace_id, namespace_job, namespace_of_job
-
-FRESH_SECONDS = 30.0
-"""How long a record is used without looking whether it has changed."""
 
 DEFAULT, SYSTEM = "default", "temporal-system"
 
@@ -34,6 +41,7 @@ REGISTERED, DEPRECATED, DELETED = 1, 2, 3
 NORMAL = 1
 
 _NO_NAMESPACE = ""
+_PAGE = 100
 _SYSTEM_ID = "32049b68-7872-4094-8e63-d0dd59896a83"
 _DAY = 86_400 * SECOND
 
@@ -44,6 +52,12 @@ class NamespaceRecord(msgspec.Struct, omit_defaults=True):
     ``kinds`` are its custom search attributes with their types. ``symbols`` are the fields that search documents have
     for them, by path (``Int/Amount``): those of removed ones too, so that no field ever gets a second meaning.
     ``attributes`` is from before there were symbols, by column: ``{"Int01": "Amount"}``; see `_decoded`.
+    ``past_retentions`` says up to which end of a run which retention was in force before the present one, the oldest
+    first. Times and durations are nanoseconds, times since the epoch.
+
+    A namespace that was deleted gets another name, and keeps in ``stored_as`` the name under which its runs are stored
+    until they are gone; its record goes after ``removed_after``. The name that it had is ``gone``: nobody finds it, and
+    nobody can have it yet.
     """
 
     name: str
@@ -57,6 +71,12 @@ class NamespaceRecord(msgspec.Struct, omit_defaults=True):
     attributes: dict[str, str] = {}
     kinds: dict[str, int] = {}
     symbols: dict[str, str] = {}
+    past_retentions: list[tuple[int, int]] = []
+    created_at: int = 0
+    stored_as: str = ""
+    deleted_at: int = 0
+    removed_after: int = 0
+    gone: bool = False
 
 
 _BUILT_IN = (
@@ -99,9 +119,10 @@ class _Known:
 class Namespaces:
     """The registry of namespaces."""
 
-    def __init__(self, store: StoreService, search: SearchService) -> None:
+    def __init__(self, store: StoreService, search: SearchService, limits: Limits | None = None) -> None:
         self._store = store
         self._search = search
+        self._fresh_seconds = (limits or Limits()).namespace_fresh / SECOND
         self._known: dict[str, _Known] = {}
         self.changed: Callable[[str], None] = lambda job_id: None
         """Told the job id of a record that was changed here."""
@@ -126,7 +147,7 @@ class Namespaces:
         return known.record if known is not None and time.monotonic() < known.until else None
 
     async def find(self, name: str, *, now: bool = False) -> NamespaceRecord | None:
-        """The record, not older than `FRESH_SECONDS` or as it is right now; None if there is none."""
+        """The record, not older than `Limits.namespace_fresh` or as it is right now; None if there is none."""
         record = None if now else self.fresh(name)
         if record is not None:
             return record
@@ -157,22 +178,31 @@ class Namespaces:
         records = [_record_of(each) for each in page.documents]
         return records, records[-1].id.encode() if page.next_page_token else b""
 
+    async def all(self) -> AsyncIterator[NamespaceRecord]:
+        """Every record, those of deleted namespaces too."""
+        token = b""
+        while True:
+            records, token = await self.page(_PAGE, token, with_deleted=True)
+            for record in records:
+                yield record
+            if not token:
+                return
+
     async def _load(self, name: str) -> _Known | None:
-        known = self._known.get(name)
-        found = await self._store.load_run(namespace_job(name), known.revision if known is not None else 0)
-        if found is None:
+        found = await self._store.load_run(namespace_job(name))
+        record = _decoded(found.state) if found is not None else None
+        if found is None or record is None or record.gone:
+            self._known.pop(name, None)
             return None
-        record = _decoded(found.state) if found.state else None
-        if record is None:
-            assert known is not None  # the store leaves out only what the caller has
-            return self._keep(known.record, known.revision)
         return self._keep(record, found.revision)
 
     def _keep(self, record: NamespaceRecord, revision: int) -> _Known:
         known = self._known.get(record.name)
+        if known is not None and known.record.id != record.id:
+            known = None  # deleted, and made anew under the same name
         if known is not None and known.revision > revision:
             return known
-        until = time.monotonic() + FRESH_SECONDS
+        until = time.monotonic() + self._fresh_seconds
         if known is not None and known.revision == revision:
             known.until = until
             return known
@@ -195,6 +225,39 @@ class Namespaces:
             return False
         return True
 
+    async def is_being_removed(self, name: str) -> bool:
+        """The name is that of a namespace which is being deleted."""
+        found = await self._store.load_run(namespace_job(name))
+        return found is not None and _decoded(found.state).gone
+
+    async def rename(self, name: str, change: Callable[[NamespaceRecord], None]) -> NamespaceRecord:
+        """As `update`, where ``change`` gives the record another name. The old one is kept from others, see `forget`.
+
+        Both are one commit.
+        """
+        while True:
+            known = await self._load(name)
+            if known is None:
+                raise namespace_not_found(name)
+            record = _decoded(_encoder.encode(known.record))
+            change(record)
+            kept = NamespaceRecord(name, record.id, gone=True)
+            writes = sorted((_run_of(kept, known.revision), _run_of(record, 0)), key=lambda write: write.job_id)
+            try:
+                await self._store.commit(Commit(runs=tuple(writes), search=(_document_of(kept), _document_of(record))))
+            except RevisionConflict:
+                continue
+            self._known.pop(name, None)
+            self._keep(record, 1)
+            self.changed(namespace_job(name))
+            return record
+
+    async def forget(self, name: str) -> None:
+        """Remove a record, and with it the name."""
+        await self._store.scrub(namespace_job(name))
+        self._known.pop(name, None)
+        self.changed(namespace_job(name))
+
     async def update(self, name: str, change: Callable[[NamespaceRecord], None]) -> NamespaceRecord:
         """Change a record, as one step. ``change`` may be called several times, each time with a copy of its own.
 
@@ -216,14 +279,9 @@ class Namespaces:
             return record
 
     async def _write(self, record: NamespaceRecord, revision: int) -> None:
-        job_id, data = namespace_job(record.name), _encoder.encode(record)
-        origin = data if revision == 0 else None
-        write = RunWrite(job_id=job_id, expected_revision=revision, status=1, state=data, origin=origin)
-        fields = {"Id": record.id, "State": record.state}
-        document = SearchDocument(job_id, _NO_NAMESPACE, fields, data)
-        await self._store.commit(Commit(runs=(write,), search=(document,)))
+        await self._store.commit(Commit(runs=(_run_of(record, revision),), search=(_document_of(record),)))
         self._keep(record, revision + 1)
-        self.changed(job_id)
+        self.changed(namespace_job(record.name))
 
     # -- custom search attributes -----------------------------------------------------------------------------
 
@@ -294,6 +352,18 @@ def fields_of(record: NamespaceRecord) -> dict[str, str]:
 def _view(record: NamespaceRecord) -> Namespace:
     attributes = {name: CustomAttribute(record.kinds[name], symbol) for symbol, name in fields_of(record).items()}
     return Namespace(record.name, record.id, record.retention, attributes)
+
+
+def _run_of(record: NamespaceRecord, revision: int) -> RunWrite:
+    data = _encoder.encode(record)
+    origin = data if revision == 0 else None
+    return RunWrite(job_id=namespace_job(record.name), expected_revision=revision, status=1, state=data, origin=origin)
+
+
+def _document_of(record: NamespaceRecord) -> SearchDocument:
+    """What lists find. A name that is kept from others has no fields, so that no list finds it."""
+    fields: dict[str, SearchValue] = {} if record.gone else {"Id": record.id, "State": record.state}
+    return SearchDocument(namespace_job(record.name), _NO_NAMESPACE, fields, _encoder.encode(record))
 
 
 def _record_of(document: SearchDocument) -> NamespaceRecord:

@@ -26,6 +26,7 @@ from .hints import Hints
 from .history import Histories
 from .keys import APP_ID, HOTMESH_NAMESPACE, run_key
 from .matching import Matching
+from .namespace_removal import NamespaceRemoval
 from .namespaces import Namespaces
 from .outbox import Outbox
 from .peers import Peers
@@ -33,9 +34,11 @@ from .queries import Queries
 from .quorum import QuorumMember
 from .registry import TypeRegistry
 from .resets import Resets
+from .retention import Retention
 from .stats import Counters
 from .throttle import Throttle
 from .timers import Timers
+from .upkeep import Upkeep
 from .versions import EngineVersion
 from .watching import Watching
 from .workers import Workers
@@ -92,6 +95,8 @@ class Runtime:
             stack.push_async_callback(self.engine_tasks.close)
             await self.quorum.start()
             stack.push_async_callback(self.quorum.close)
+            await self.upkeep.start()
+            stack.push_async_callback(self.upkeep.close)
             stack.push_async_callback(self.peers.close)
             self._open = stack.pop_all()
 
@@ -101,7 +106,7 @@ class Runtime:
 
     def _build(self, store: StoreService, stream: StreamService, sub: SubService, search: SearchService) -> None:
         self.store, self.stream, self.search = store, stream, search
-        self.namespaces = Namespaces(store, search)
+        self.namespaces = Namespaces(store, search, self.limits)
         self.executions = Executions(store, self.clock, self.limits, self.namespaces)
         self.throttle = Throttle(store)
         self.version = EngineVersion(store)
@@ -124,6 +129,7 @@ class Runtime:
             self.engine_id,
         )
         self.engine_tasks.handle(BATCH_WORK, self.batches.take)
+        self._build_upkeep(search)
         self.hints = Hints(sub, self.engine_id, self._hinted)
         self.workers = Workers()
         self.peers = Peers(sub, self.engine_id, self.hints, self.matching, self.workers)
@@ -132,8 +138,23 @@ class Runtime:
         self.executions.matching, self.executions.timers = self.matching, self.timers
         self.executions.changed = self._changed
         self.counters = self.executions.counters = Counters(store, self.version)
-        self.namespaces.changed = self.hints.say
+        self.namespaces.changed = self.upkeep.say = self.hints.say
         self.matching.hints = self.queries.hints = self.hints
+
+    def _build_upkeep(self, search: SearchService) -> None:
+        self.upkeep = Upkeep(self.store, self.clock, self.limits, self.engine_id)
+        self.retention = Retention(self.upkeep, search, self.namespaces, self.executions, self.engine_tasks)
+        self.removal = NamespaceRemoval(
+            self.upkeep, self.namespaces, self.executions, (self.store, self.stream, search)
+        )
+        self.upkeep.adopt = self._adopt_namespaces
+
+    async def _adopt_namespaces(self) -> None:
+        async for record in self.namespaces.all():
+            if record.stored_as:
+                await self.removal.arm(record)
+            else:
+                await self.retention.adopt(record)
 
     async def _start_outbox(self) -> None:
         if self.backend.stream_joins_store:
@@ -157,6 +178,7 @@ class Runtime:
 
     def _hinted(self, topic: str) -> None:
         self.namespaces.hinted(topic)
+        self.upkeep.hinted(topic)
         self.matching.hinted(topic)
         self.queries.hinted(topic)
         self.watching.changed(topic, remote=True)

@@ -109,6 +109,19 @@ async def read_days(store: StoreService, namespace: str, last: date, days: int) 
     return [count for key, day in keys.items() for count in _by_type(day, stored[key])]
 
 
+async def drop_days(store: StoreService, namespace: str, first: date, last: date) -> None:
+    """Remove the counters of a namespace from ``first`` to ``last``.
+
+    The store drops the counters of a bucket at the end of a work item that belongs to it, so each day gets one.
+    """
+    keys = [_key(store, namespace, first + timedelta(days=number)) for number in range((last - first).days + 1)]
+    stored = await store.get_job_stats(keys)
+    for key in keys:
+        if stored[key]:
+            await store.add_task_queues([key])
+            await store.delete_processed_task_queue(key, key, f"{key}:processed", scrub=True)
+
+
 def _by_type(day: date, counters: dict[str, float]) -> list[DayCount]:
     types: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for facet, value in counters.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from temporalio.api.namespace.v1 import BadBinaries, NamespaceConfig, NamespaceFilter, UpdateNamespaceInfo
 from temporalio.api.operatorservice.v1 import (
     AddSearchAttributesRequest,
+    DeleteNamespaceRequest,
     ListClustersRequest,
     ListSearchAttributesRequest,
     RemoveSearchAttributesRequest,
@@ -77,6 +78,7 @@ ROWS = (
     ),
     Rows(BadBinaries, refused={"binaries": "builds cannot be called bad"}),
     Rows(DeprecateNamespaceRequest, honoured={"namespace"}, no_effect={"security_token": _TOKEN}),
+    Rows(DeleteNamespaceRequest, honoured={"namespace", "namespace_id", "namespace_delete_delay"}),
     Rows(AddSearchAttributesRequest, honoured={"namespace", "search_attributes"}),
     Rows(RemoveSearchAttributesRequest, honoured={"namespace", "search_attributes"}),
     Rows(ListSearchAttributesRequest, honoured={"namespace"}),

@@ -1,4 +1,4 @@
-"""Namespaces: register, describe, list, update, deprecate."""
+"""Namespaces: register, describe, list, update, deprecate, delete."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.enums.v1 import ArchivalState, NamespaceState, ReplicationState
 from temporalio.api.namespace.v1 import BadBinaries, NamespaceConfig, NamespaceInfo
+from temporalio.api.operatorservice.v1 import DeleteNamespaceRequest, DeleteNamespaceResponse
 from temporalio.api.replication.v1 import ClusterReplicationConfig, NamespaceReplicationConfig
 from temporalio.api.workflowservice.v1 import (
     DeprecateNamespaceRequest,
@@ -22,11 +23,19 @@ from temporalio.api.workflowservice.v1 import (
     UpdateNamespaceResponse,
 )
 
-from ...engine.context import SECOND
 from ...engine.protos import duration, nanos
-from ...errors import Code, RpcError, invalid_argument, namespace_exists, namespace_not_found, unavailable
+from ...errors import (
+    Code,
+    RpcError,
+    invalid_argument,
+    namespace_being_removed,
+    namespace_exists,
+    namespace_not_found,
+    unavailable,
+)
 from ...runtime.cluster import CLUSTER_NAME
-from ...runtime.namespaces import DELETED, DEPRECATED, NORMAL, NamespaceRecord, fields_of
+from ...runtime.namespaces import DELETED, DEPRECATED, NORMAL, SYSTEM, NamespaceRecord, fields_of
+from ...runtime.retention import note_retention
 from ...runtime.service import Runtime
 from .. import validate
 
@@ -36,7 +45,6 @@ if TYPE_CHECKING:
 _ANSWER_LIMIT = "workflow_task_completion_size_limit_error"
 """A field that the oldest supported SDK does not know."""
 
-_SHORTEST_RETENTION = 3600 * SECOND
 _DEFAULT_PAGE = 100
 _UUID_LENGTHS = (32, 36, 38, 45)
 
@@ -47,7 +55,7 @@ async def register_namespace(
     """Make a namespace. It can be used at once."""
     del call
     _check_name(request.namespace)
-    _check_retention(request.workflow_execution_retention_period)
+    _check_retention(runtime, request.workflow_execution_retention_period)
     if request.is_global_namespace:
         raise invalid_argument("Cannot register global namespace when not enabled")
     _check_clusters([each.cluster_name for each in request.clusters], request.active_cluster_name)
@@ -59,9 +67,13 @@ async def register_namespace(
         data=dict(request.data),
         retention=nanos(request.workflow_execution_retention_period),
         replication_state=NORMAL,
+        created_at=runtime.clock.now(),
     )
     if not await runtime.namespaces.create(record):
+        if await runtime.namespaces.is_being_removed(request.namespace):
+            raise namespace_being_removed(request.namespace)
         raise namespace_exists(request.namespace)
+    await runtime.retention.arm(record)
     return RegisterNamespaceResponse()
 
 
@@ -117,9 +129,12 @@ async def update_namespace(runtime: Runtime, request: UpdateNamespaceRequest, ca
     if request.delete_bad_binary:
         raise invalid_argument(f"Bad binary checksum {request.delete_bad_binary} doesn't exists.")
     if request.config.HasField("workflow_execution_retention_ttl"):
-        _check_retention(request.config.workflow_execution_retention_ttl)
+        _check_retention(runtime, request.config.workflow_execution_retention_ttl)
 
-    record = await runtime.namespaces.update(request.namespace, lambda record: _apply(record, request))
+    now = runtime.clock.now()
+    record = await runtime.namespaces.update(request.namespace, lambda record: _apply(record, request, now))
+    if request.config.HasField("workflow_execution_retention_ttl"):
+        await runtime.retention.arm(record)
     return UpdateNamespaceResponse(
         namespace_info=_info(runtime, record), config=_config(record), replication_config=_replication(record)
     )
@@ -139,6 +154,24 @@ async def deprecate_namespace(
     return DeprecateNamespaceResponse()
 
 
+async def delete_namespace(runtime: Runtime, request: DeleteNamespaceRequest, call: Call) -> DeleteNamespaceResponse:
+    """Take a namespace out of use, and have everything in it removed. Its name is free again when that is done."""
+    del call
+    name = request.namespace
+    if name and request.namespace_id:
+        raise invalid_argument("Only one of namespace name or Id should be set on request.")
+    if request.namespace_id:
+        found = await runtime.namespaces.by_id(request.namespace_id)
+        if found is None:
+            raise namespace_not_found(request.namespace_id)
+        name = found.name
+    _check_name(name)
+    if name == SYSTEM:
+        raise RpcError(Code.FAILED_PRECONDITION, "unable to delete system namespace")
+    record = await runtime.removal.begin(name, max(nanos(request.namespace_delete_delay), 0))
+    return DeleteNamespaceResponse(deleted_namespace=record.name)
+
+
 # -- checks ---------------------------------------------------------------------------------------------------
 
 
@@ -148,8 +181,8 @@ def _check_name(name: str) -> None:
     validate.length("Namespace", name)
 
 
-def _check_retention(given: Duration) -> None:
-    if nanos(given) < _SHORTEST_RETENTION or given.nanos < 0:
+def _check_retention(runtime: Runtime, given: Duration) -> None:
+    if nanos(given) < runtime.limits.shortest_retention or given.nanos < 0:
         raise invalid_argument("A valid retention period is not set on request.")
 
 
@@ -171,7 +204,7 @@ def _normal_id(given: str) -> str:
 # -- records --------------------------------------------------------------------------------------------------
 
 
-def _apply(record: NamespaceRecord, request: UpdateNamespaceRequest) -> None:
+def _apply(record: NamespaceRecord, request: UpdateNamespaceRequest, now: int) -> None:
     given, config = request.update_info, request.config
     record.description = given.description or record.description
     record.owner = given.owner_email or record.owner
@@ -181,7 +214,7 @@ def _apply(record: NamespaceRecord, request: UpdateNamespaceRequest) -> None:
             raise invalid_argument("Invalid namespace state update.")
         record.state = given.state
     if config.HasField("workflow_execution_retention_ttl"):
-        record.retention = nanos(config.workflow_execution_retention_ttl)
+        note_retention(record, nanos(config.workflow_execution_retention_ttl), now)
 
 
 def _info(runtime: Runtime, record: NamespaceRecord) -> NamespaceInfo:
