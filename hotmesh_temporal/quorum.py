@@ -7,22 +7,13 @@ docs/quorum.md.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any
 
-from typing_extensions import Self
-
-from .connection import Connections, resolve
-from .contracts.backend import Backend
-from .contracts.store import StoreService
-from .contracts.stream import StreamService
-from .contracts.sub import SubService
 from .contracts.types import MAX_DELAY_MS, ThrottleOptions
-from .runtime.keys import APP_ID, HOTMESH_NAMESPACE, QueueKey, queue_of_topic
-from .runtime.quorum import ActivateCall, Caller, EngineProfile, Ping, QueueKind, QueueProfile, ThrottleCall, kind_of
+from .operators import Operator
+from .runtime.keys import APP_ID, QueueKey, queue_of_topic
+from .runtime.quorum import ActivateCall, EngineProfile, Ping, QueueKind, QueueProfile, ThrottleCall, kind_of
 from .runtime.throttle import EVERYTHING, PAUSED
 
 __all__ = [
@@ -71,52 +62,12 @@ class Rate:
     kind: QueueKind | None = None
 
 
-class Quorum:
+class Quorum(Operator):
     """An operator of a database. It is no engine itself: it takes no tasks, and no roll call shows it.
 
     Use it in ``async with await Quorum.connect(…)``, or close it. Every method that speaks to the engines waits
     ``wait`` seconds for their answers; one that was too busy to answer in time obeys a stored rate within two minutes.
     """
-
-    def __init__(self, backend: Backend) -> None:
-        """Use `connect`."""
-        self._backend = backend
-        self._id = f"operator-{uuid.uuid4().hex}"
-
-    @classmethod
-    async def connect(cls, connection: Any = None, *, connections: Mapping[str, Any] | None = None) -> Self:
-        """Connect to a database: what `Client.connect` takes by these names, or `connection.Connections`.
-
-        Raises:
-            InvalidConnection: The connection cannot be understood or is not supported.
-            Unavailable: The database cannot be reached.
-        """
-        found = connection if isinstance(connection, Connections) else resolve(connection, connections=connections)
-        quorum = cls(found.backend())
-        await quorum._open()
-        return quorum
-
-    async def _open(self) -> None:
-        await self._backend.open(HOTMESH_NAMESPACE, APP_ID, self._id)
-        try:
-            self._store, self._stream, sub = _services(self._backend)
-            self._caller = Caller(sub, self._id)
-            await self._caller.start()
-        except BaseException:
-            await self._backend.close()
-            raise
-
-    async def close(self) -> None:
-        """Close the connection. Idempotent."""
-        await self._backend.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.close()
 
     # -- who is there -----------------------------------------------------------------------------------------
 
@@ -244,10 +195,3 @@ def _rate(topic: str, throttle: int) -> Rate:
     if key is None:
         return Rate(throttle)
     return Rate(throttle, key.namespace, key.name, kind_of(key))
-
-
-def _services(backend: Backend) -> tuple[StoreService, StreamService, SubService]:
-    assert backend.store is not None, "connections have every service"
-    assert backend.stream is not None, "connections have every service"
-    assert backend.sub is not None, "connections have every service"
-    return backend.store, backend.stream, backend.sub

@@ -7,24 +7,16 @@ handlers and texts, its task queue and build. See docs/types.md.
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from types import TracebackType
-from typing import Any
 
 import msgspec
-from typing_extensions import Self
 
-from .connection import Connections, resolve
-from .contracts.backend import Backend
-from .contracts.search import SearchService
-from .contracts.store import StoreService
-from .contracts.sub import SubService
 from .contracts.types import AppVersion
-from .runtime.keys import APP_ID, HOTMESH_NAMESPACE
-from .runtime.quorum import Caller, Ping
+from .operators import Operator
+from .runtime.keys import APP_ID
+from .runtime.quorum import Ping
 from .runtime.registered import (
     DYNAMIC,
     Handler,
@@ -118,48 +110,8 @@ class WaitingWork:
     complete: bool
 
 
-class Registry:
+class Registry(Operator):
     """A look at what is registered. It is no engine: it takes no tasks. Use it in ``async with``, or close it."""
-
-    def __init__(self, backend: Backend) -> None:
-        """Use `connect`."""
-        self._backend = backend
-        self._id = f"operator-{uuid.uuid4().hex}"
-
-    @classmethod
-    async def connect(cls, connection: Any = None, *, connections: Mapping[str, Any] | None = None) -> Self:
-        """Connect to a database: what `Client.connect` takes by these names, or `connection.Connections`.
-
-        Raises:
-            InvalidConnection: The connection cannot be understood or is not supported.
-            Unavailable: The database cannot be reached.
-        """
-        found = connection if isinstance(connection, Connections) else resolve(connection, connections=connections)
-        registry = cls(found.backend())
-        await registry._open()
-        return registry
-
-    async def _open(self) -> None:
-        await self._backend.open(HOTMESH_NAMESPACE, APP_ID, self._id)
-        try:
-            self._store, self._search, sub = _services(self._backend)
-            self._caller = Caller(sub, self._id)
-            await self._caller.start()
-        except BaseException:
-            await self._backend.close()
-            raise
-
-    async def close(self) -> None:
-        """Close the connection. Idempotent."""
-        await self._backend.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def types(self, namespace: str = "default") -> Sequence[RegisteredType]:
         """Every type that a worker of the namespace has registered, in order: workflows first, then by name."""
@@ -296,10 +248,3 @@ def _advice(place: Place, elsewhere: Sequence[str], *, here: bool, polled: bool,
         others = ", ".join(repr(queue) for queue in elsewhere)
         return f"{place.name!r} is registered on {others}: start a worker with it on {place.queue!r}, or use that queue"
     return f"no worker has ever registered {place.name!r}: start one that has it on {place.queue!r}"
-
-
-def _services(backend: Backend) -> tuple[StoreService, SearchService, SubService]:
-    assert backend.store is not None, "connections have every service"
-    assert backend.search is not None, "connections have every service"
-    assert backend.sub is not None, "connections have every service"
-    return backend.store, backend.search, backend.sub
