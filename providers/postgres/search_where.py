@@ -1,4 +1,5 @@
-"""A search condition as SQL. Values are always bound, never written into the text.
+"""A search condition as SQL, on rows whose app is ``$1`` and whose namespace is ``$2``. Values are always bound, never
+written into the text.
 
 SQL's third truth value stands for false here: it passes through AND and OR unharmed, and ``NOT`` is written
 ``IS NOT TRUE``, which makes it true.
@@ -24,6 +25,9 @@ _NEGATED = {
     Operator.NOT_STARTS_WITH: Operator.STARTS_WITH,
     Operator.IS_NULL: Operator.IS_NOT_NULL,
 }
+_CLOSED = {Operator.LT: "<=", Operator.LE: "<=", Operator.GT: ">=", Operator.GE: ">="}
+_ROUNDED, _LARGEST = 2**53, 1e300
+"""From here on whole numbers are rounded to floats; and up to here numbers are looked for in floats at all."""
 _RANGES = {Operator.LT, Operator.LE, Operator.GT, Operator.GE}
 
 _ELEMENT = "e.value #>> '{}'"
@@ -47,6 +51,9 @@ def _joined(operator: str, parts: Sequence[Condition], empty: str, values: Place
 
 
 def _compare(compare: Compare, values: Placeholders) -> str:
+    column = TEXT_COLUMNS.get(compare.field) or NUMBER_COLUMNS.get(compare.field)
+    if compare.operator is Operator.IS_NULL and column:
+        return f"{column} IS NULL"  # a form that an index knows
     if compare.operator in _NEGATED:
         positive = Compare(compare.field, _NEGATED[compare.operator], compare.value)
         return f"({_compare(positive, values)}) IS NOT TRUE"
@@ -99,7 +106,8 @@ def _json_field(compare: Compare, values: Placeholders) -> str:
     field = compare.field
     match compare.operator:
         case Operator.IS_NOT_NULL:
-            return f"fields -> {values.add(field)}::text IS NOT NULL"
+            # The planner takes this for rare, and its opposite for usual; it does not with IS NOT NULL.
+            return f"fields ? {values.add(field)}::text"
         case Operator.EQ:
             return _equals(field, compare.value, values)
         case Operator.IN:
@@ -107,10 +115,40 @@ def _json_field(compare: Compare, values: Placeholders) -> str:
             return "(" + " OR ".join(parts) + ")" if parts else "false"
         case Operator.BETWEEN:
             low, high = _pair(compare)
-            parts = [_element(Operator.GE, low, values), _element(Operator.LE, high, values)]
-            return _some_element(field, " AND ".join(parts), values)
+            return _range(field, ((Operator.GE, low), (Operator.LE, high)), values)
+        case operator if operator in _RANGES:
+            return _range(field, ((operator, compare.value),), values)
         case _:
             return _some_element(field, _element(compare.operator, compare.value, values), values)
+
+
+def _range(field: str, bounds: Sequence[tuple[Operator, Any]], values: Placeholders) -> str:
+    """Greater or less than some bounds. Numbers have a table of their own, see ``0005_lists.sql``; it rounds those that
+    a float cannot hold, so where bounds are as large, what it finds is looked at once more.
+    """
+    if not all(_is_number(value) for _, value in bounds):
+        return _some_element(field, _elements(bounds, values), values)
+    if all(abs(value) < _ROUNDED for _, value in bounds):
+        return _near(field, [(operator.value, value) for operator, value in bounds], values)
+    near = _near(field, [(_CLOSED[operator], value) for operator, value in bounds], values)
+    return f"({near} AND {_some_element(field, _elements(bounds, values), values)})"
+
+
+def _elements(bounds: Sequence[tuple[Operator, Any]], values: Placeholders) -> str:
+    return " AND ".join(_element(operator, value, values) for operator, value in bounds)
+
+
+def _near(field: str, bounds: Sequence[tuple[str, Any]], values: Placeholders) -> str:
+    """The documents that the table of numbers has in a range."""
+    ranges = " AND ".join(f"n.value {operator} {values.add(float(value))}::float8" for operator, value in bounds)
+    return (
+        "doc_id IN (SELECT n.doc_id FROM hotmesh.document_numbers n WHERE n.app = $1 AND n.namespace = $2 "
+        f"AND n.field = {values.add(field)}::text AND {ranges})"
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
 def _equals(field: str, value: Any, values: Placeholders) -> str:

@@ -16,6 +16,9 @@ DIVISION = "TemporalNamespaceDivision"
 _OWN_PREFIX = "Temporal"
 """Names of the service's own attributes may be written without it."""
 
+_MOST_COMPARISONS, _MOST_VALUES = 400, 2000
+"""Of one query; and of all its INs together. Databases allow for more, but not for much more."""
+
 _ALIASES = {"ScheduleId": "WorkflowId"}
 _GROUPS = (STATUS, DIVISION)
 
@@ -55,11 +58,16 @@ class Compiler:
 
     def __init__(self, namespace: Namespace) -> None:
         self._namespace = namespace
+        self._comparisons = 0
+        self._values = 0
         self.names_division = False
         """Whether what was compiled so far asks for a division."""
 
     def attribute(self, node: Node) -> Attribute:
         """The attribute that a column names. INVALID_ARGUMENT if there is none."""
+        self._comparisons += 1
+        if self._comparisons > _MOST_COMPARISONS:
+            raise invalid(f"it has more than {_MOST_COMPARISONS} comparisons")
         if not isinstance(node, Column):
             raise wrong(f"must be a column name but was {node.go}")
         name = _ALIASES.get(node.name, node.name)
@@ -126,6 +134,9 @@ class Compiler:
         if isinstance(node.right, Subquery):
             raise wrong(f"unexpected value type {node.right.go}")
         if node.operator in _SETS and isinstance(node.right, Row):
+            self._values += len(node.right.items)
+            if self._values > _MOST_VALUES:
+                raise invalid(f"it has more than {_MOST_VALUES} values in lists")
             value = [value_of(attribute, each) for each in node.right.items]
         else:
             value = value_of(attribute, node.right)

@@ -104,6 +104,8 @@ def _literal(node: Node) -> Literal:
     match node:
         case Bool(value):
             return value
+        case Value(ValueType.STRING, text) if "\x00" in text:
+            raise wrong("a text cannot have a NUL character")
         case Value(ValueType.STRING, text):
             return text
         case Value():
