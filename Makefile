@@ -10,7 +10,7 @@ FAST_TESTS := tests/unit tests/engine tests/contracts tests/providers/test_kit.p
 FAST_SCENARIOS := hello or activity_retry or timer or signal or query or continue_as_new
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test check compat faults bench lint format types imports docs clean
+.PHONY: help demo install test check compat faults lists bench lint format types imports docs clean
 
 # $(call phase,name,command): run a step, say what it is and how long it took.
 define phase
@@ -43,6 +43,9 @@ compat: $(VENV)/.test ## Compare with the real Temporal server, event by event, 
 
 faults: $(VENV)/.test ## Kill processes and databases in the middle of work, in every way there is (an hour)
 	@$(PYTEST) -q tests/faults --all-faults
+
+lists: $(VENV)/.test ## Measure lists and counts among a million executions on Postgres (minutes)
+	@$(PYTEST) -q -s tests/visibility/test_million.py --million
 
 bench: $(VENV)/.test ## Measure latency and throughput beside the real Temporal server
 	@$(BIN)/python -m benchmarks

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -111,3 +114,31 @@ async def _found(engine: Frontend, query: str) -> set[str]:
 
 async def _count(engine: Frontend, query: str) -> int:
     return (await engine.runtime.search.count("home", parse(query, NAMESPACE).condition))[None]
+
+
+_NUMBERS = [0, 1, -1, 5, 2**53 - 1, 2**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63), 1_767_225_600_000_000]
+_HOLDS: dict[str, Callable[[int, int], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "=": operator.eq,
+}
+
+
+async def test_ranges_of_numbers(engine: Frontend) -> None:
+    """Exact to the last digit, also after numbers have changed and documents are gone."""
+    search = engine.runtime.search
+    numbers = {f"n{place}": number for place, number in enumerate(_NUMBERS)}
+    await search.upsert([SearchDocument(each, "home", {"Amount": number // 2}) for each, number in numbers.items()])
+    await search.upsert([SearchDocument(each, "home", {"Amount": number}) for each, number in numbers.items()])
+    await search.upsert([SearchDocument("text", "home", {"Amount": "5"}), SearchDocument("none", "home", {})])
+    for kept in (numbers, {each: number for each, number in numbers.items() if number % 2}):
+        await search.delete([each for each in numbers if each not in kept])
+        for limit in _NUMBERS:
+            for sign, holds in _HOLDS.items():
+                wanted = {each for each, number in kept.items() if holds(number, limit)}
+                assert await _found(engine, f"Amount {sign} {limit}") == wanted
+                assert await _count(engine, f"NOT Amount {sign} {limit} AND Amount < 1e30") == len(kept) - len(wanted)
+            between = {each for each, number in kept.items() if limit <= number <= 2**53}
+            assert await _found(engine, f"Amount BETWEEN {limit} AND {2**53}") == between
