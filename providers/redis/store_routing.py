@@ -10,8 +10,8 @@ import msgspec
 
 from hotmesh_temporal.contracts import keys as key_rules
 from hotmesh_temporal.contracts.errors import InvalidArgument
+from hotmesh_temporal.contracts.routing_tables import RoutingTables
 from hotmesh_temporal.contracts.store_routing import (
-    RoutingStore,
     SignalStore,
     ThrottleStore,
     TimeHookStore,
@@ -19,11 +19,9 @@ from hotmesh_temporal.contracts.store_routing import (
 )
 from hotmesh_temporal.contracts.types import (
     MAX_DELAY_MS,
-    AppVersion,
     HookSignal,
     KeyParams,
     KeyType,
-    StringMap,
     ThrottleOptions,
     TimeHookTask,
     Transaction,
@@ -36,66 +34,18 @@ from .store_apps import decode_entries, encode_entries
 _EVERYTHING = ":"
 
 
-class RoutingGroup(Service, RoutingStore):
+class RoutingGroup(Service, RoutingTables):
     """`RoutingStore` on Redis."""
-
-    async def get_schema(self, activity_id: str, app_version: AppVersion) -> Any:
-        """See the contract."""
-        return await self._get_one("schema", app_version, activity_id)
-
-    async def get_schemas(self, app_version: AppVersion) -> dict[str, Any]:
-        """See the contract."""
-        return await self._get_all("schema", self._version(app_version))
-
-    async def set_schemas(self, schemas: Mapping[str, Any], app_version: AppVersion) -> None:
-        """See the contract."""
-        await self._merge("schema", self._version(app_version), schemas)
-
-    async def set_subscriptions(self, subscriptions: StringMap, app_version: AppVersion) -> bool:
-        """See the contract."""
-        await self._merge("subscription", self._version(app_version), subscriptions)
-        return True
-
-    async def get_subscriptions(self, app_version: AppVersion) -> dict[str, str]:
-        """See the contract."""
-        return await self._get_all("subscription", self._version(app_version))
-
-    async def get_subscription(self, topic: str, app_version: AppVersion) -> str | None:
-        """See the contract."""
-        return await self._get_one("subscription", app_version, topic)
-
-    async def set_transitions(self, transitions: Mapping[str, Any], app_version: AppVersion) -> None:
-        """See the contract."""
-        await self._merge("transition", self._version(app_version), transitions)
-
-    async def get_transitions(self, app_version: AppVersion) -> dict[str, Any]:
-        """See the contract."""
-        return await self._get_all("transition", self._version(app_version))
-
-    async def set_hook_rules(self, hook_rules: Mapping[str, Sequence[Any]]) -> None:
-        """See the contract."""
-        kept = {topic: list(rules) for topic, rules in hook_rules.items() if rules}
-        await self._merge("hook", "", kept, [topic for topic, rules in hook_rules.items() if not rules])
-
-    async def get_hook_rules(self) -> dict[str, list[Any]]:
-        """See the contract."""
-        return await self._get_all("hook", "")
-
-    # -- shared -----------------------------------------------------------------------------------------------
-
-    def _version(self, app_version: AppVersion) -> str:
-        self._check_app(app_version.id)
-        return app_version.version
 
     async def _merge(self, kind: str, version: str, entries: Mapping[str, Any], removed: Sequence[str] = ()) -> None:
         if entries or removed:
-            await self._read("merge_routing", kind, version, flat(encode_entries(entries)), removed)
+            await self._read("merge_routing", kind, version, flat(encode_entries(entries)), list(removed))
 
     async def _get_all(self, kind: str, version: str) -> dict[str, Any]:
         return decode_entries(await self._read("get_routing", kind, version))
 
-    async def _get_one(self, kind: str, app_version: AppVersion, name: str) -> Any:
-        stored = await self._read("get_route", kind, self._version(app_version), name)
+    async def _get_one(self, kind: str, version: str, name: str) -> Any:
+        stored = await self._read("get_route", kind, version, name)
         return None if stored is None else json.loads(stored)
 
 

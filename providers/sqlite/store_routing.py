@@ -8,14 +8,13 @@ from typing import Any
 
 from hotmesh_temporal.contracts import keys as key_rules
 from hotmesh_temporal.contracts.errors import InvalidArgument
-from hotmesh_temporal.contracts.store_routing import RoutingStore, SignalStore, ThrottleStore
+from hotmesh_temporal.contracts.routing_tables import RoutingTables
+from hotmesh_temporal.contracts.store_routing import SignalStore, ThrottleStore
 from hotmesh_temporal.contracts.types import (
     MAX_DELAY_MS,
-    AppVersion,
     HookSignal,
     KeyParams,
     KeyType,
-    StringMap,
     ThrottleOptions,
     Transaction,
 )
@@ -29,78 +28,22 @@ _MERGE = """
 INSERT INTO hm_routing (scope, kind, version, name, value) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (scope, kind, version, name) DO UPDATE SET value = excluded.value
 """
+_REMOVE = "DELETE FROM hm_routing WHERE scope = ? AND kind = ? AND version = ? AND name = ?"
 
 
-class RoutingGroup(Service, RoutingStore):
+class RoutingGroup(Service, RoutingTables):
     """`RoutingStore` on SQLite."""
 
-    async def get_schema(self, activity_id: str, app_version: AppVersion) -> Any:
-        """See the contract."""
-        return await self._get_one("schema", app_version, activity_id)
-
-    async def get_schemas(self, app_version: AppVersion) -> dict[str, Any]:
-        """See the contract."""
-        return await self._get_all("schema", self._version(app_version))
-
-    async def set_schemas(self, schemas: Mapping[str, Any], app_version: AppVersion) -> None:
-        """See the contract."""
-        await self._merge("schema", self._version(app_version), schemas)
-
-    async def set_subscriptions(self, subscriptions: StringMap, app_version: AppVersion) -> bool:
-        """See the contract."""
-        await self._merge("subscription", self._version(app_version), subscriptions)
-        return True
-
-    async def get_subscriptions(self, app_version: AppVersion) -> dict[str, str]:
-        """See the contract."""
-        return await self._get_all("subscription", self._version(app_version))
-
-    async def get_subscription(self, topic: str, app_version: AppVersion) -> str | None:
-        """See the contract."""
-        return await self._get_one("subscription", app_version, topic)
-
-    async def set_transitions(self, transitions: Mapping[str, Any], app_version: AppVersion) -> None:
-        """See the contract."""
-        await self._merge("transition", self._version(app_version), transitions)
-
-    async def get_transitions(self, app_version: AppVersion) -> dict[str, Any]:
-        """See the contract."""
-        return await self._get_all("transition", self._version(app_version))
-
-    async def set_hook_rules(self, hook_rules: Mapping[str, Sequence[Any]]) -> None:
-        """See the contract."""
-        scope = self._scope
-        entries = {topic: encode_json(list(rules)) if rules else None for topic, rules in hook_rules.items()}
-
-        def work(session: Session) -> None:
-            for topic, rules in entries.items():
-                if rules is not None:
-                    session.execute(_MERGE, (scope, "hook", "", topic, rules))
-                else:
-                    session.execute(
-                        "DELETE FROM hm_routing WHERE scope = ? AND kind = 'hook' AND name = ?", (scope, topic)
-                    )
-
-        await self._database.write(work)
-
-    async def get_hook_rules(self) -> dict[str, list[Any]]:
-        """See the contract."""
-        return await self._get_all("hook", "")
-
-    # -- shared -----------------------------------------------------------------------------------------------
-
-    def _version(self, app_version: AppVersion) -> str:
-        self._check_app(app_version.id)
-        return app_version.version
-
-    async def _merge(self, kind: str, version: str, entries: Mapping[str, Any]) -> None:
+    async def _merge(self, kind: str, version: str, entries: Mapping[str, Any], removed: Sequence[str] = ()) -> None:
         scope, rows = self._scope, {name: encode_json(value) for name, value in entries.items()}
 
         def work(session: Session) -> None:
             for name, value in rows.items():
                 session.execute(_MERGE, (scope, kind, version, name, value))
+            for name in removed:
+                session.execute(_REMOVE, (scope, kind, version, name))
 
-        if rows:
+        if rows or removed:
             await self._database.write(work)
 
     async def _get_all(self, kind: str, version: str) -> dict[str, Any]:
@@ -109,9 +52,9 @@ class RoutingGroup(Service, RoutingStore):
         rows = await self._database.read(lambda session: session.execute(statement, key).fetchall())
         return {name: json.loads(value) for name, value in rows}
 
-    async def _get_one(self, kind: str, app_version: AppVersion, name: str) -> Any:
+    async def _get_one(self, kind: str, version: str, name: str) -> Any:
         statement = "SELECT value FROM hm_routing WHERE scope = ? AND kind = ? AND version = ? AND name = ?"
-        key = (self._scope, kind, self._version(app_version), name)
+        key = (self._scope, kind, version, name)
         row = await self._database.read(lambda session: session.execute(statement, key).fetchone())
         return None if row is None else json.loads(row[0])
 
