@@ -15,12 +15,13 @@ import msgspec
 
 from ..contracts.backend import Backend
 from ..contracts.commit import RunRecord
+from ..contracts.errors import NotFound
 from ..contracts.inspection import CurrentRun
 from ..contracts.keys import parse_key
 from ..contracts.types import KeyParams, KeyType
 from ..engine.context import Namespace
 from ..engine.model import ExecutionState, decode_state
-from .keys import ENGINE_QUEUE, QueueKey, batch_of_job, decode_task, namespace_id, pointer_id, run_key
+from .keys import APP_ID, ENGINE_QUEUE, QueueKey, batch_of_job, decode_task, namespace_id, pointer_id, run_key
 from .namespaces import Namespaces
 from .verify_batches import wrong_batches
 from .verify_run import Offer, RunCheck, Surroundings, is_left_behind
@@ -95,6 +96,7 @@ class _Verification:
     async def run(self) -> Report:
         await self._settle([job_id async for job_id in self._check_runs()])
         await self._check_pointers()
+        await self._check_documents()
         await self._check_outbox()
         await self._check_batches()
         self._report.problems.sort(key=str)
@@ -249,6 +251,33 @@ class _Verification:
         if pointer_id(key.namespace, key.workflow_id) != pointer.pointer_id:
             return False
         return await self._store.load_run(pointer.run_id) is not None
+
+    async def _check_documents(self) -> None:
+        """Lists show no run that is not there. A run may be deleted between two reads, so each is looked at twice."""
+        async for record in self._namespaces.all():
+            for name in filter(None, (record.name, record.stored_as)):
+                stray = await self._stray_documents(name)
+                stray &= await self._stray_documents(name) if stray else set()
+                for job_id in stray:
+                    self._say(_describe(job_id), "lists show the run, but it is not there")
+
+    async def _stray_documents(self, namespace: str) -> set[str]:
+        found, token = set[str](), b""
+        while True:
+            page = await self._search.query(namespace, page_size=_LARGE_PAGE, page_token=token)
+            runs = [each.doc_id for each in page.documents if is_run(each.doc_id)]
+            loaded = await asyncio.gather(*(self._limited(self._exists(job_id)) for job_id in runs))
+            found.update(job_id for job_id, there in zip(runs, loaded, strict=True) if not there)
+            token = page.next_page_token
+            if not token:
+                return found
+
+    async def _exists(self, job_id: str) -> bool:
+        try:
+            await self._store.get_status(job_id, APP_ID)
+        except NotFound:
+            return False
+        return True
 
     async def _check_outbox(self) -> None:
         """An entry on its way is gone after a moment."""

@@ -402,6 +402,18 @@ def a_document_is_old(db: Damaged) -> None:
     db.sql("UPDATE hm_search_documents SET status = 'Running' WHERE workflow_id = 'done'")
 
 
+@damage("lists show the run, but it is not there")
+def a_run_is_lost_but_for_its_document(db: Damaged) -> None:
+    db.sql("DELETE FROM hm_current_runs WHERE pointer_id LIKE 'c/%/done'")
+    db.sql("DELETE FROM hm_jobs WHERE job_key = ?", db.key("done"))
+
+
+@damage("the deletion of the run (event ")
+def a_deletion_is_forgotten(db: Damaged) -> None:
+    with db.state("done") as state:
+        state.deleting = True
+
+
 @pytest.mark.parametrize("name", DAMAGES)
 def test_damage_is_found(damaged: Damaged, name: str) -> None:
     inflict, expected = DAMAGES[name]
