@@ -123,6 +123,8 @@ class Executions:
         self.counters: Counters = None  # type: ignore[assignment]  # set by the service that owns both
         self._cache: dict[str, Loaded] = {}
         """The runs that were used last, in order of use."""
+        self._currents: dict[str, str] = {}
+        """The cached runs that were open when last seen, by pointer: what is the current run, unless it has closed."""
         self._cached_bytes = 0
         self._waiting: dict[str, list[_Waiting]] = {}
         self._unfinished: set[asyncio.Task[Any]] = set()
@@ -155,12 +157,19 @@ class Executions:
     async def load_current(self, namespace: str, workflow_id: str) -> Loaded | None:
         """The current run of a workflow id as it is now, or None."""
         await self._know(namespace)
+        pointer = pointer_id(namespace, workflow_id)
         while True:
-            record = await self.store.load_current_run(pointer_id(namespace, workflow_id))
-            loaded = self._accept(record, None)
+            known = self._cache.get(self._currents.get(pointer, ""))
+            record = await self.store.load_current_run(pointer, (known.job_id, known.revision) if known else ("", 0))
+            same = record is not None and known is not None and record.job_id == known.job_id
+            loaded = self._accept(record, known if same else None)
             if record is None or loaded is None or loaded.state.running or loaded.revision == record.revision:
                 return loaded
             # This process has closed it since the pointer was read: another run may be the current one by now.
+
+    def current_in_memory(self, namespace: str, workflow_id: str) -> Loaded | None:
+        """The current run as this process last saw it, if it was open then. A change finds out whether it still is."""
+        return self._cache.get(self._currents.get(pointer_id(namespace, workflow_id), ""))
 
     async def _know(self, namespace: str) -> None:
         """Whoever has a run may decide on it, and a decision knows the run's namespace."""
@@ -189,6 +198,8 @@ class Executions:
         loaded.size = _LOADED_BYTES + 2 * len(loaded.data) + sum(len(batch.data) for batch in loaded.tail)
         self._cache[loaded.job_id] = loaded
         self._cached_bytes += loaded.size
+        if loaded.state.running:
+            self._currents[_pointer(loaded)] = loaded.job_id
         while self._cached_bytes > _CACHED_BYTES and len(self._cache) > 1:
             self.forget(next(iter(self._cache)))
 
@@ -197,6 +208,9 @@ class Executions:
         loaded = self._cache.pop(job_id, None)
         if loaded is not None:
             self._cached_bytes -= loaded.size
+            pointer = _pointer(loaded)
+            if self._currents.get(pointer) == job_id:
+                del self._currents[pointer]
 
     def keep_history(self, loaded: Loaded, batches: Sequence[EventBatch]) -> None:
         """Remember the end of a history that had to be read."""
@@ -416,6 +430,10 @@ class Executions:
         self.changed(loaded.job_id)
         self.timers.watch(loaded.job_id, loaded.state.armed_at_ms)
         return loaded
+
+
+def _pointer(loaded: Loaded) -> str:
+    return pointer_id(loaded.state.namespace, loaded.state.workflow_id)
 
 
 def _newer(one: Loaded | None, other: Loaded | None) -> Loaded | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
@@ -14,16 +15,26 @@ from temporalio.api.command.v1 import (
     ContinueAsNewWorkflowExecutionCommandAttributes,
     SignalExternalWorkflowExecutionCommandAttributes,
 )
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import CommandType, EventType
+from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
+from temporalio.api.enums.v1 import CommandType, EventType, WorkflowExecutionStatus
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    StartWorkflowExecutionRequest,
+    StartWorkflowExecutionResponse,
+    TerminateWorkflowExecutionRequest,
+    TerminateWorkflowExecutionResponse,
+)
 
 from hotmesh_temporal.contracts.backend import ConnectionSpec
 from hotmesh_temporal.contracts.commit import RunRecord
 from hotmesh_temporal.contracts.store import StoreService
+from hotmesh_temporal.errors import RpcError
 from hotmesh_temporal.frontend.server import Frontend
 from hotmesh_temporal.runtime import matching
 from hotmesh_temporal.runtime.keys import QueueKey, RunKey
 from tests.support import by_hand
+
+TERMINATED = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED
 
 CONTINUE = Command(
     command_type=CommandType.COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION,
@@ -129,3 +140,44 @@ async def test_nothing_stays_in_the_queue_of_a_dead_worker(frontend: Frontend, m
     assert task.workflow_execution.workflow_id == "w"
     while await frontend.runtime.stream.get_stream_depth(stream):  # noqa: ASYNC110
         await asyncio.sleep(0.05)
+
+
+async def test_the_run_in_memory_is_the_current_one_no_longer(frontend: Frontend, tmp_path: Path) -> None:
+    """Another process closes the run and starts the next one: what comes without a run id is for that one."""
+    url = f"sqlite:///{tmp_path / 'races.sqlite3'}"
+    other = Frontend(SqliteBackend(ConnectionSpec(provider="sqlite", url=url)))
+    await other.start()
+    first = await by_hand.start(frontend, "w")
+    await by_hand.signal(frontend, "w")
+    second = await _replace(other)
+    known = frontend.runtime.executions.current_in_memory("default", "w")
+    assert known is not None
+    assert known.state.run_id == first
+    for _ in range(2):
+        await by_hand.signal(frontend, "w")
+    third = await _replace(other)
+    await by_hand.call(frontend, _TERMINATE, TerminateWorkflowExecutionResponse)
+    found = [await other.runtime.executions.load(RunKey("default", "w", each)) for each in (first, second, third)]
+    assert [each.state.signal_count for each in found if each] == [1, 2, 0]
+    assert [each.state.status for each in found if each] == [TERMINATED] * 3
+    with pytest.raises(RpcError, match="workflow execution already completed"):
+        await by_hand.signal(frontend, "w")
+    await other.close()
+
+
+_TERMINATE = TerminateWorkflowExecutionRequest(
+    namespace="default", workflow_execution=WorkflowExecution(workflow_id="w")
+)
+
+
+async def _replace(frontend: Frontend) -> str:
+    """End the current run and start another one; its run id."""
+    await by_hand.call(frontend, _TERMINATE, TerminateWorkflowExecutionResponse)
+    request = StartWorkflowExecutionRequest(
+        namespace="default",
+        workflow_id="w",
+        workflow_type=WorkflowType(name="W"),
+        task_queue=TaskQueue(name="q"),
+        request_id=uuid.uuid4().hex,
+    )
+    return (await by_hand.call(frontend, request, StartWorkflowExecutionResponse)).run_id

@@ -15,6 +15,7 @@ from ...errors import RpcError, WorkflowCompleted, workflow_not_found
 from ...runtime.keys import RunKey
 from ...runtime.loaded import Loaded
 from ...runtime.service import Runtime
+from ..errors import Code
 
 _T = TypeVar("_T")
 
@@ -49,25 +50,50 @@ async def change(
         key = RunKey(namespace, execution.workflow_id, execution.run_id)
         result, _ = await runtime.executions.update(key, decide, missing=partial(missing, key))
         return result, key
+    if not execution.run_id:
+        # A run in memory need not be asked for: as long as it is open it is the current one.
+        known = runtime.executions.current_in_memory(namespace, execution.workflow_id)
+        try:
+            if known is not None:
+                return await _apply(runtime, known, lambda turn: decide(_open(turn)), request_id)
+        except RpcError as error:
+            if error.code != Code.NOT_FOUND:
+                raise
     loaded = await find(runtime, namespace, execution)
     while True:
-        key, mark = key_of(loaded), request_mark(loaded, request_id)
         try:
-            result, _ = await runtime.executions.update(
-                key, decide, marks=[mark] if mark else [], missing=partial(missing, key)
-            )
-        except DuplicateMark:
-            return None, key
-        except RpcError as error:
-            if mark and await runtime.executions.is_marked(mark):
-                return None, key
-            if execution.run_id or not isinstance(error, WorkflowCompleted):
+            return await _apply(runtime, loaded, decide, request_id)
+        except WorkflowCompleted:
+            key = key_of(loaded)
+            if execution.run_id:
                 raise
             loaded = await find(runtime, namespace, execution)
             if key_of(loaded) == key:
                 raise
-        else:
-            return result, key
+
+
+async def _apply(
+    runtime: Runtime, loaded: Loaded, decide: Callable[[Turn], _T], request_id: str
+) -> tuple[_T | None, RunKey]:
+    """Change one run. None if the request was applied before."""
+    key, mark = key_of(loaded), request_mark(loaded, request_id)
+    try:
+        result, _ = await runtime.executions.update(
+            key, decide, marks=[mark] if mark else [], missing=partial(missing, key)
+        )
+    except DuplicateMark:
+        return None, key
+    except RpcError:
+        if mark and await runtime.executions.is_marked(mark):
+            return None, key
+        raise
+    return result, key
+
+
+def _open(turn: Turn) -> Turn:
+    if not turn.state.running:
+        raise WorkflowCompleted()
+    return turn
 
 
 def request_mark(loaded: Loaded, request_id: str) -> Mark | None:
