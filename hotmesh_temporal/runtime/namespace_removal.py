@@ -28,6 +28,7 @@ from .upkeep import Upkeep
 
 KIND = "deletion"
 _PAGE = 40
+_FIRST = "0"
 _PARALLEL = 4
 _REST = 0.5
 _MILLISECOND = 1_000_000
@@ -108,14 +109,18 @@ class NamespaceRemoval:
     # -- runs and their queues --------------------------------------------------------------------------------
 
     async def _remove_jobs(self, pattern: str, remove: Callable[[str], Awaitable[None]], until: float) -> bool:
-        """True if there was none left."""
+        """True if a whole walk found none: what is made behind the walk is found by the next one."""
+        cursor, found = _FIRST, 0
         while True:
             begin = time.monotonic()
-            _, job_ids = await self._store.find_jobs(pattern, _PAGE)
+            cursor, job_ids = await self._store.find_jobs(pattern, _PAGE, cursor=cursor)
             for index in range(0, len(job_ids), _PARALLEL):
                 await asyncio.gather(*(remove(each) for each in job_ids[index : index + _PARALLEL]))
-            if not job_ids:
-                return True
+            found += len(job_ids)
+            if cursor == _FIRST:
+                if not found:
+                    return True
+                found = 0
             if time.monotonic() > until:
                 return False
             await asyncio.sleep((time.monotonic() - begin) * _REST)
