@@ -214,6 +214,9 @@ class Connection:
             await client.publish(subject, data, f"{self._inbox}.{number}", dict(headers) if headers else None)
             answer = await asyncio.wait_for(call.answer, REQUEST_SECONDS)
         except asyncio.TimeoutError as error:
+            # The server stands still, or the driver has stopped reading, which it does not tell: begin anew.
+            self._lose(client)
+            await _quietly_close(client)
             raise Unavailable(f"NATS at {self.settings.place} did not answer within {REQUEST_SECONDS:g} s") from error
         except driver_errors.Error as error:
             raise Unavailable(f"NATS at {self.settings.place}: {error}") from error

@@ -508,8 +508,8 @@ def check_database(plan: Plan) -> None:
 def check_logs(plan: Plan) -> None:
     """No process had an error that it did not expect, and none talked too much of what it waited for."""
     lines = (plan.folder / "crew.log").read_text().splitlines()
-    unexpected = [line for line in lines if " ERROR " in line or "panicked" in line]
-    assert not unexpected, "\n".join(unexpected[:20])
+    unexpected = [at for at, line in enumerate(lines) if " ERROR " in line or "panicked" in line]
+    assert not unexpected, "\n\n".join("\n".join(lines[at : at + 30]) for at in unexpected[:5])
     of_ours = re.compile(r"^\S+ \S+ (\d+) WARNING hotmesh_temporal")
     talk = Counter(found[1] for line in lines if (found := of_ours.match(line)))
     limit = OUTAGE_LINES * (1 + len(plan.troubles))

@@ -11,7 +11,7 @@ from typing import Any
 import nats
 import pytest
 import pytest_asyncio
-from hotmesh_temporal.providers.nats import NatsBackend
+from hotmesh_temporal.providers.nats import NatsBackend, connection
 from hotmesh_temporal.providers.nats.names import Names, text_of, token
 
 from hotmesh_temporal.conformance.support import GROUP, stream_name, stream_of, sub_of
@@ -167,6 +167,20 @@ async def test_a_killed_server_comes_back_with_everything(opened: Opener, caplog
     assert any("waiting for it to come back" in each for each in said)
     assert any("is back after" in each for each in said)
     assert len(said) < 12
+
+
+async def test_a_driver_that_stopped_reading(opened: Opener, nats_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does so after an error of its own, and says nothing: the connection is made anew."""
+    monkeypatch.setattr(connection, "REQUEST_SECONDS", 0.3)
+    backend: Any = await opened(nats_url)
+    orders = stream_name(stream_of(backend))
+    await stream_of(backend).publish_messages(orders, ["before"])
+    client = backend._connection.client
+    client._reading_task.cancel()
+    with pytest.raises(Unavailable, match="did not answer"):
+        await stream_of(backend).publish_messages(orders, ["lost"])
+    await repeated(lambda: stream_of(backend).publish_messages(orders, ["after"]))
+    assert backend._connection.client is not client
 
 
 # -- cost -------------------------------------------------------------------------------------------------------------
