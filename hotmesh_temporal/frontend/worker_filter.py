@@ -12,12 +12,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from sqlglot import exp, parse_one
-from sqlglot.errors import ParseError, SqlglotError
 from temporalio.api.enums.v1 import WorkerStatus
 from temporalio.api.worker.v1 import WorkerHeartbeat
 
 from ..errors import RpcError, invalid_argument
+from .list_filter.nodes import Between, Both, Column, Comparison, Either, Is, Node, Paren, Value, ValueType
+from .list_filter.parser import parse_query
 
 _TEXTS: dict[str, Callable[[WorkerHeartbeat], str]] = {
     "WorkerInstanceKey": lambda worker: worker.worker_instance_key,
@@ -32,20 +32,20 @@ _TEXTS: dict[str, Callable[[WorkerHeartbeat], str]] = {
     "WorkerStatus": lambda worker: _status(worker),
 }
 _TIMES = {"StartTime": "start_time", "HeartbeatTime": "heartbeat_time"}
-_TEXT_OPERATORS: dict[type[exp.Expr], Callable[[str, str], bool]] = {
-    exp.EQ: operator.eq,
-    exp.NEQ: operator.ne,
-    exp.StartsWith: str.startswith,
+_TEXT_OPERATORS: dict[str, Callable[[str, str], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "starts_with": str.startswith,
+    "not starts_with": lambda text, prefix: not text.startswith(prefix),
 }
-_TIME_OPERATORS: dict[type[exp.Expr], Callable[[datetime, datetime], bool]] = {
-    exp.EQ: operator.eq,
-    exp.NEQ: operator.ne,
-    exp.LT: operator.lt,
-    exp.LTE: operator.le,
-    exp.GT: operator.gt,
-    exp.GTE: operator.ge,
+_TIME_OPERATORS: dict[str, Callable[[datetime, datetime], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
 }
-_PREFIX = re.compile(r"([`\w]+)\s+(NOT\s+)?STARTS_WITH\s+('(?:[^']|'')*'|\"[^\"]*\")", re.IGNORECASE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 # What Go's RFC 3339 takes: both parts, and a zone.
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
@@ -77,45 +77,34 @@ class WorkerFilter:
             return False
 
 
-def _parse(query: str) -> exp.Expr:
-    text = _PREFIX.sub(lambda found: f"{found[2] or ''}STARTS_WITH({found[1]}, {found[3]})", query)
+def _parse(query: str) -> Node:
     try:
-        tree = parse_one(f"SELECT 1 FROM t WHERE {text}", read="mysql")
-    except SqlglotError as error:
-        raise _malformed(error) from error
-    where = tree.args.get("where")
-    if not isinstance(tree, exp.Select) or where is None:
-        raise _malformed(None)
-    if tree.args.get("limit") is not None:
+        tree = parse_query(query)
+    except RpcError as error:
+        raise invalid_argument(
+            error.message.replace("invalid query: malformed SQL query", "malformed query")
+        ) from error
+    if tree.limit:
         raise invalid_argument("operation is not supported: 'limit' clause")
-    return where.this
+    if tree.where is None:
+        raise invalid_argument("malformed query: syntax error at position 0")
+    return tree.where
 
 
-def _malformed(error: SqlglotError | None) -> RpcError:
-    where = error.errors[0].get("col") if isinstance(error, ParseError) and error.errors else None
-    return invalid_argument(f"malformed query: syntax error at position {where or 0}")
-
-
-def _holds(node: exp.Expr, worker: WorkerHeartbeat) -> bool:
-    if isinstance(node, exp.Paren):
-        return _holds(node.this, worker)
-    if isinstance(node, exp.And):
+def _holds(node: Node, worker: WorkerHeartbeat) -> bool:
+    """NOT is only there as part of an operator."""
+    if isinstance(node, Paren):
+        return _holds(node.inner, worker)
+    if isinstance(node, Both):
         return _holds(node.left, worker) and _holds(node.right, worker)
-    if isinstance(node, exp.Or):
+    if isinstance(node, Either):
         return _holds(node.left, worker) or _holds(node.right, worker)
-    if isinstance(node, exp.Not):
-        return _holds_not(node.this, worker)
-    if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
-        return _is_null(_name(node.this), worker)
-    if isinstance(node, exp.Between):
-        return _between(node, worker)
-    return _compare(node, worker)
-
-
-def _holds_not(node: exp.Expr, worker: WorkerHeartbeat) -> bool:
-    """NOT is only there as part of an operator: IS NOT NULL, NOT BETWEEN, NOT STARTS_WITH."""
-    if isinstance(node, (exp.Is, exp.Between, exp.StartsWith)):
-        return not _holds(node, worker)
+    if isinstance(node, Is) and node.what in ("null", "not null"):
+        return _is_null(_name(node.left), worker) == (node.what == "null")
+    if isinstance(node, Between):
+        return _between(node, worker) != node.negated
+    if isinstance(node, Comparison):
+        return _compare(node, worker)
     raise _CannotTell
 
 
@@ -125,29 +114,27 @@ def _is_null(name: str, worker: WorkerHeartbeat) -> bool:
     return not _text(name, worker)
 
 
-def _between(node: exp.Between, worker: WorkerHeartbeat) -> bool:
-    name = _name(node.this)
+def _between(node: Between, worker: WorkerHeartbeat) -> bool:
+    name = _name(node.left)
     if name not in _TIMES or _is_null(name, worker):
         raise _CannotTell
-    return _time(node.args["low"]) <= _time_of(name, worker) <= _time(node.args["high"])
+    return _time(node.low) <= _time_of(name, worker) <= _time(node.high)
 
 
-def _compare(node: exp.Expr, worker: WorkerHeartbeat) -> bool:
-    if not isinstance(node, (exp.Binary, exp.StartsWith)):
-        raise _CannotTell
-    name = _name(node.this)
+def _compare(node: Comparison, worker: WorkerHeartbeat) -> bool:
+    name, sign = _name(node.left), "!=" if node.operator == "<>" else node.operator
     if name in _TIMES:
-        if type(node) not in _TIME_OPERATORS:
+        if sign not in _TIME_OPERATORS:
             raise _CannotTell
-        return _TIME_OPERATORS[type(node)](_time_of(name, worker), _time(node.expression))
-    value = _literal(node.expression)
-    if type(node) not in _TEXT_OPERATORS or not value:
+        return _TIME_OPERATORS[sign](_time_of(name, worker), _time(node.right))
+    value = _literal(node.right)
+    if sign not in _TEXT_OPERATORS or not value:
         raise _CannotTell
-    return _TEXT_OPERATORS[type(node)](_text(name, worker), value)
+    return _TEXT_OPERATORS[sign](_text(name, worker), value)
 
 
-def _name(node: exp.Expr) -> str:
-    if not isinstance(node, exp.Column):
+def _name(node: Node) -> str:
+    if not isinstance(node, Column):
         raise _CannotTell
     return node.name
 
@@ -158,10 +145,10 @@ def _text(name: str, worker: WorkerHeartbeat) -> str:
     return _TEXTS[name](worker)
 
 
-def _literal(node: exp.Expr) -> str:
-    if not isinstance(node, exp.Literal) or not node.is_string:
+def _literal(node: Node) -> str:
+    if not isinstance(node, Value) or node.type is not ValueType.STRING:
         raise _CannotTell
-    return node.name
+    return node.text
 
 
 def _time_of(name: str, worker: WorkerHeartbeat) -> datetime:
@@ -170,10 +157,10 @@ def _time_of(name: str, worker: WorkerHeartbeat) -> datetime:
     return found.ToDatetime(timezone.utc) if worker.HasField(_TIMES[name]) else _EPOCH  # type: ignore[arg-type]  # as above
 
 
-def _time(node: exp.Expr) -> datetime:
+def _time(node: Node) -> datetime:
     """A text, or nanoseconds since the epoch."""
-    if isinstance(node, exp.Literal) and node.is_int:
-        return _EPOCH + timedelta(microseconds=int(node.name) // 1000)
+    if isinstance(node, Value) and node.type is ValueType.INT:
+        return _EPOCH + timedelta(microseconds=int(node.text) // 1000)
     text = _literal(node)
     if not _TIME.fullmatch(text):
         raise _CannotTell
