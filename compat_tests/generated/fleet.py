@@ -13,6 +13,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from compat_tests.env import Env
 from compat_tests.generated.activities import hold, step
+from compat_tests.generated.board import BOARD
 from compat_tests.generated.driver import play
 from compat_tests.generated.interpreter import Program
 from compat_tests.generated.program import Node
@@ -70,6 +71,7 @@ class Fleet(Runner):
     async def close(self) -> None:
         """Stop what runs, and the workers; the targets stay."""
         await super().close()
+        BOARD.let_go()
         await self._stack.aclose()
         logging.getLogger("temporalio").setLevel(self._logged)
 
