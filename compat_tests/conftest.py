@@ -35,9 +35,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     asked_for: list[str] = metafunc.config.getoption("--target") or []
     targets = asked_for or list(TARGETS)
     if "scenario" in metafunc.fixturenames:
-        runs = [(target, scenario) for target in targets for scenario in sorted(discover())]
         others = [] if asked_for else [target for target in MORE_TARGETS if target != "redis7"]
-        runs += [(target, scenario) for target in others for scenario in CHOICE]
+        # All targets of a scenario at the same time: what depends on the time of day is the same then.
+        runs = [
+            (target, scenario)
+            for scenario in sorted(discover())
+            for target in (*targets, *(others if scenario in CHOICE else ()))
+        ]
         metafunc.parametrize(("target", "scenario"), runs)
         return
     if "seed" in metafunc.fixturenames:

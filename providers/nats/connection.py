@@ -29,6 +29,7 @@ from .settings import Settings
 
 log = logging.getLogger(__name__)
 
+_ATTEMPTS = 5
 REQUEST_SECONDS = 5.0
 """How long an answer may take."""
 
@@ -126,7 +127,7 @@ class Connection:
             "reconnect_time_wait": 0,
         }
         try:
-            await client.connect(**options)
+            await _connect(client, options)
             self._inbox = client.new_inbox()
             await _subscribe(client, f"{self._inbox}.*", self._answered)
             for each in self._listening:
@@ -312,6 +313,16 @@ async def _subscribe(client: Client, subject: str, callback: Callable[[Msg], Awa
     driver: Any = client  # it leaves a type in the signature open
     subscription: Subscription = await driver.subscribe(subject, cb=callback)
     return subscription
+
+
+async def _connect(client: Client, options: dict[str, Any]) -> None:
+    """A server that refuses closes the connection at once, and what it said may be lost by that: ask again."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return await client.connect(**options)
+        except ConnectionResetError as error:
+            log.debug("NATS: %s", error)
+    await client.connect(**options)
 
 
 async def _quietly_close(client: Client) -> None:
