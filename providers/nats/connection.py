@@ -29,7 +29,6 @@ from .settings import Settings
 
 log = logging.getLogger(__name__)
 
-_ATTEMPTS = 5
 REQUEST_SECONDS = 5.0
 """How long an answer may take."""
 
@@ -127,7 +126,7 @@ class Connection:
             "reconnect_time_wait": 0,
         }
         try:
-            await _connect(client, options)
+            await client.connect(**options)
             self._inbox = client.new_inbox()
             await _subscribe(client, f"{self._inbox}.*", self._answered)
             for each in self._listening:
@@ -135,7 +134,9 @@ class Connection:
             await self._catch_up(client)
         except (OSError, driver_errors.Error, asyncio.TimeoutError, ValueError) as error:
             await _quietly_close(client)
-            raise self._unreachable(self._last_error or error) from error
+            # What the server said may be followed by what became of the connection.
+            noted = self._last_error if not _is_refusal(error) else error
+            raise self._unreachable(noted or error) from error
         self._client = client
         self._there.set()
 
@@ -148,7 +149,7 @@ class Connection:
 
     def _unreachable(self, error: Exception) -> Unavailable:
         place, said = self.settings.place, str(error).strip() or type(error).__name__
-        if "authorization" in said.lower() or isinstance(error, driver_errors.AuthorizationError):
+        if _is_refusal(error):
             return Unavailable(
                 f"NATS at {place} refused the login ({said}): give user and password in the URL "
                 "(nats://user:password@host:4222), or the options token, user_credentials or nkeys_seed"
@@ -315,14 +316,9 @@ async def _subscribe(client: Client, subject: str, callback: Callable[[Msg], Awa
     return subscription
 
 
-async def _connect(client: Client, options: dict[str, Any]) -> None:
-    """A server that refuses closes the connection at once, and what it said may be lost by that: ask again."""
-    for _ in range(_ATTEMPTS - 1):
-        try:
-            return await client.connect(**options)
-        except ConnectionResetError as error:
-            log.debug("NATS: %s", error)
-    await client.connect(**options)
+def _is_refusal(error: Exception | None) -> bool:
+    """The server does not accept the login."""
+    return isinstance(error, driver_errors.AuthorizationError) or "authorization" in str(error).lower()
 
 
 async def _quietly_close(client: Client) -> None:
