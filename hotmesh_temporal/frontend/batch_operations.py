@@ -29,11 +29,11 @@ from ..errors import Code, RpcError, failed_precondition, invalid_argument
 from ..runtime.batch_record import Item
 from ..runtime.loaded import Loaded
 from ..runtime.service import Runtime
+from ..runtime.visibility import RUNNING
 from .rpc import activity_operations, cancel, execution_options, reset, signal
 from .rpc.lookup import find
 from .rpc.visibility import parse_query
 
-_RUNNING = Compare("ExecutionStatus", Operator.EQ, "Running")
 _ON_CLOSED_TOO = frozenset({"deletion_operation", "reset_operation"})
 """What makes sense for executions that are over; a query for anything else means the open ones of its matches."""
 
@@ -54,7 +54,7 @@ class BatchOperations:
         if request.WhichOneof("operation") in _ON_CLOSED_TOO:
             return query.condition
         paused = request.unpause_activities_operation.type
-        return All((query.condition, _RUNNING, *([_has_paused(paused)] if paused else [])))
+        return All((query.condition, RUNNING, *([_has_paused(paused)] if paused else [])))
 
     async def apply(self, request: StartBatchOperationRequest, item: Item, request_id: str) -> None:
         """Do it to one execution."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 from temporalio.api.common.v1 import Memo, WorkflowExecution, WorkflowType
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 
-from ..contracts.search import SearchDocument, SearchValue
+from ..contracts.search import Compare, Operator, SearchDocument, SearchValue
 from ..engine.context import Namespace
 from ..engine.model import ExecutionState
 from ..engine.protos import duration, timestamp
 from .search_values import indexed_attributes, listed_attributes
 
 STATUS_NAMES = ("Unspecified", "Running", "Completed", "Failed", "Canceled", "Terminated", "ContinuedAsNew", "TimedOut")
+
+RUNNING = Compare("ExecutionStatus", Operator.EQ, STATUS_NAMES[1])
+"""Of the documents of open runs."""
 
 
 def document(job_id: str, state: ExecutionState, namespace: Namespace) -> SearchDocument:

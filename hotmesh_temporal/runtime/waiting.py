@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ..contracts.search import Compare, Operator, Order, SearchService
+from ..contracts.search import Order, SearchService
 from ..contracts.store import StoreService
 from ..engine.model import ExecutionState, decode_state
 from .registered import Place
+from .visibility import RUNNING
 
 _PAGE = 200
 _EXAMPLES = 5
@@ -39,11 +40,8 @@ async def pending_work(
     async for state in _open_runs(store, search, namespace, limit):
         for place, since in waits_of(state):
             found.setdefault(place, Pending(place)).add(state.workflow_id, since)
-    open_runs = sum((await search.count(namespace, _RUNNING)).values())
+    open_runs = sum((await search.count(namespace, RUNNING)).values())
     return sorted(found.values(), key=lambda each: each.since), open_runs > limit
-
-
-_RUNNING = Compare("ExecutionStatus", Operator.EQ, "Running")
 
 
 async def _open_runs(
@@ -52,7 +50,7 @@ async def _open_runs(
     token = b""
     while limit > 0:
         order = (Order("StartTime", descending=False),)
-        page = await search.query(namespace, _RUNNING, order=order, page_size=min(_PAGE, limit), page_token=token)
+        page = await search.query(namespace, RUNNING, order=order, page_size=min(_PAGE, limit), page_token=token)
         for state in await _load(store, (each.doc_id for each in page.documents)):
             yield state
         limit -= len(page.documents)

@@ -30,6 +30,7 @@ from ...engine.search_attributes import kind_of
 from ...errors import RpcError, invalid_argument
 from ...runtime.pages import read_page
 from ...runtime.service import Runtime
+from ...runtime.visibility import RUNNING
 from ..list_filter import WITHOUT_DIVISION, ListFilter, parse
 from ..list_filter.values import STATUS, STATUSES
 
@@ -78,7 +79,7 @@ async def list_open_workflow_executions(
 ) -> ListOpenWorkflowExecutionsResponse:
     """One page of the executions that run: all, or those of a type or with an id."""
     del call
-    parts = [WITHOUT_DIVISION, Compare(STATUS, Operator.EQ, _RUNNING), *_older_filters(runtime, request)]
+    parts = [WITHOUT_DIVISION, RUNNING, *_older_filters(runtime, request)]
     found = await _page(runtime, request, All(tuple(parts)), request.maximum_page_size)
     return ListOpenWorkflowExecutionsResponse(executions=found.entries, next_page_token=found.token)
 

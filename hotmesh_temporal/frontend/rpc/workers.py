@@ -19,6 +19,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from ...errors import invalid_argument, not_found
 from ...runtime.service import Runtime
+from ..worker_filter import WorkerFilter
 
 if TYPE_CHECKING:
     from ..server import Call
@@ -81,9 +82,6 @@ async def describe_worker(runtime: Runtime, request: DescribeWorkerRequest, call
 
 
 async def _matching(runtime: Runtime, namespace: str, query: str) -> list[WorkerHeartbeat]:
-    # The SQL parser takes a tenth of a second to import, which a program that lists nothing need not wait for.
-    from ..worker_filter import WorkerFilter
-
     wanted = WorkerFilter(query)
     known = await runtime.peers.workers(namespace)
     workers = (WorkerHeartbeat.FromString(each.data) for each in known)
