@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from ..errors import RpcError
 from .interface import Frontend
 from .methods import Method, by_path
+from .tls import WatchedCertificates
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,10 +48,20 @@ class GrpcListener:
         host: The interface to bind.
         port: The port; 0 picks a free one.
         token: When set, every request must carry ``authorization: Bearer <token>``.
+        certificates: When set, clients must use TLS.
     """
 
-    def __init__(self, frontend: Frontend, *, host: str = "127.0.0.1", port: int = 0, token: str | None = None) -> None:
+    def __init__(
+        self,
+        frontend: Frontend,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        token: str | None = None,
+        certificates: WatchedCertificates | None = None,
+    ) -> None:
         self._handler = _Handler(frontend, token)
+        self._certificates = certificates
         self._host = host
         self._port = port
         self._server: grpc.aio.Server | None = None
@@ -61,12 +72,17 @@ class GrpcListener:
             handlers=(self._handler,), options=_OPTIONS, compression=grpc.Compression.NoCompression
         )
         try:
-            port = server.add_insecure_port(f"{self._host}:{self._port}")
+            port = self._bind(server, f"{self._host}:{self._port}")
         except RuntimeError as error:
             raise OSError(f"cannot listen on {self._host}:{self._port}: {error}") from error
         await server.start()
         self._server = server
         return f"{self._host}:{port}"
+
+    def _bind(self, server: grpc.aio.Server, address: str) -> int:
+        if self._certificates is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, self._certificates.grpc_credentials())
 
     async def close(self, grace: float = 0.0) -> None:
         """See `Listener.close`."""
