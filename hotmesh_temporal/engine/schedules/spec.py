@@ -1,0 +1,137 @@
+"""When a schedule is due: its spec in the form that the server shows, and the times that match it."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.schedule.v1 import IntervalSpec, ScheduleSpec
+
+from ...errors import RpcError, invalid_argument
+from ..context import SECOND
+from .spec_calendar import Calendar
+from .spec_check import checked, filled_in, nanoseconds
+from .spec_fingerprint import fingerprint32
+from .spec_numbers import TextError
+from .spec_zone import UnknownZone, zone
+
+_MILLISECOND = SECOND // 1000
+_LONGEST_JITTER = 2**32 - 1
+"""In milliseconds."""
+_LATEST = 4_133_980_800
+"""2101-01-01 UTC, in seconds since 1970."""
+_BEGINNING_OF_GO = 62_135_596_800
+"""Seconds from the year 1 to 1970."""
+_GO_TIME = struct.Struct(">BqiH")
+"""A time as Go stores it: version, seconds, nanoseconds, minutes ahead of UTC (all ones: UTC itself)."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextTime:
+    """A time at which a schedule is due, in nanoseconds since 1970."""
+
+    nominal: int
+    """The time that matches the spec; whole seconds."""
+    next: int
+    """When it is done: ``nominal`` and the jitter; whole milliseconds."""
+
+
+class CompiledSpec:
+    """The times of a spec. Made by `compile_spec`."""
+
+    def __init__(self, spec: ScheduleSpec) -> None:
+        place = zone(spec.timezone_name, spec.timezone_data)
+        self._calendars = [Calendar(each, place) for each in spec.structured_calendar]
+        self._excluded = [Calendar(each, place) for each in spec.exclude_structured_calendar]
+        self._intervals = [_interval(each) for each in spec.interval]
+        self._start = _nanoseconds_since_1970(spec.start_time)
+        self._end = _nanoseconds_since_1970(spec.end_time) if spec.HasField("end_time") else None
+        self._jitter = nanoseconds(spec.jitter)
+        self._last: tuple[int, int | None] = (-2, None)
+
+    def next_time(self, after: int, jitter_seed: str = "") -> NextTime | None:
+        """The first time after ``after`` (nanoseconds since 1970) that matches, None if there is none.
+
+        Jitter is no accident: the same time has always the same one with the same ``jitter_seed``. It does not reach
+        the time that follows.
+        """
+        nominal = self._following(max(after, self._start - SECOND) // SECOND)
+        while nominal is not None and not self._is_over(nominal):
+            if not any(each.matches(nominal) for each in self._excluded):
+                due = nominal * SECOND
+                return NextTime(due, due + self._delay(nominal, jitter_seed))
+            nominal = self._following(nominal)
+        return None
+
+    def _is_over(self, nominal: int) -> bool:
+        return nominal >= _LATEST or (self._end is not None and nominal * SECOND > self._end)
+
+    def _following(self, second: int) -> int | None:
+        """The next time after a second, even if it is excluded."""
+        if second == self._last[0]:  # where the jitter of one time ends is where the next one begins
+            return self._last[1]
+        if second >= _LATEST:
+            return None
+        times = [found for each in self._calendars if (found := each.next_after(second)) is not None]
+        times += [each.next_after(second) for each in self._intervals]
+        self._last = (second, min(times, default=None))
+        return self._last[1]
+
+    def _delay(self, nominal: int, seed: str) -> int:
+        """The jitter of a time, in nanoseconds."""
+        longest = self._jitter
+        if longest < _MILLISECOND:
+            return 0
+        following = self._following(nominal)
+        if following is not None:
+            longest = min(longest, (following - nominal) * SECOND)
+        hashed = fingerprint32(_GO_TIME.pack(1, nominal + _BEGINNING_OF_GO, 0, 0xFFFF) + seed.encode())
+        return (hashed * min(longest // _MILLISECOND, _LONGEST_JITTER) >> 32) * _MILLISECOND
+
+
+@dataclass(frozen=True, slots=True)
+class _Interval:
+    """Every ``length`` seconds since 1970, ``phase`` seconds later."""
+
+    length: int
+    phase: int
+
+    def next_after(self, second: int) -> int:
+        """The first one after a second. Before its phase has passed for the first time, the server skips one."""
+        passed = second - self.phase
+        whole = passed // self.length if passed >= 0 else -(-passed // self.length)
+        return (whole + 1) * self.length + self.phase
+
+
+def _interval(spec: IntervalSpec) -> _Interval:
+    return _Interval(max(nanoseconds(spec.interval) // SECOND, 1), nanoseconds(spec.phase) // SECOND)
+
+
+def _nanoseconds_since_1970(time: Timestamp) -> int:
+    return time.seconds * SECOND + time.nanos
+
+
+def compile_spec(spec: ScheduleSpec) -> CompiledSpec:
+    """The times of a spec, in any form. Raises INVALID_ARGUMENT for one that the server does not take."""
+    try:
+        return CompiledSpec(checked(spec))
+    except (TextError, UnknownZone) as error:
+        raise _invalid(error) from error
+
+
+def canonical(spec: ScheduleSpec) -> ScheduleSpec:
+    """The spec as DescribeSchedule shows it: texts as structured calendars and intervals, ranges with end and step.
+
+    Raises INVALID_ARGUMENT for one that the server does not take; the time zone is looked up only by `compile_spec`.
+    """
+    try:
+        found = checked(spec)
+    except TextError as error:
+        raise _invalid(error) from error
+    filled_in(found)
+    return found
+
+
+def _invalid(error: ValueError) -> RpcError:
+    return invalid_argument(f"Invalid schedule spec: {error}")
