@@ -38,13 +38,16 @@ class Work(str, Enum):
     """The parent is over: do to the child what its parent close policy says."""
     TELL_PARENT = "closed"
     """The last run of a chain is over: its parent has to hear how."""
+    TELL_SCHEDULE = "scheduled"
+    """The last run of a chain is over: the schedule that has started it has to hear how."""
     DELETE = "delete"
     """Remove the run, once its children and its parent have got to know of its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkOrder:
-    """Work that follows from an event of the run: the initiated event, or the closing one (`TELL_PARENT`, `DELETE`)."""
+    """Work that follows from an event of the run: the initiated event, or the closing one (`TELL_PARENT`,
+    `TELL_SCHEDULE`, `DELETE`)."""
 
     work: Work
     event_id: int

@@ -137,3 +137,21 @@ class Limits:
 
     batch_concurrency: int = 5
     """Operations of one at a time (worker.batcherConcurrency)."""
+
+    # Schedules. A Temporal server has them in its scheduler's code.
+    schedule_buffer: int = 1000
+    """Starts that wait, and backfills."""
+
+    schedule_backfills: int = 10
+    """Starts of a backfill at a time."""
+
+    schedule_catchup_window: int = 365 * 86_400 * SECOND
+    """If none is given."""
+
+    schedule_catchup_minimum: int = 10 * SECOND
+
+    schedule_retention: int = 7 * 86_400 * SECOND
+    """How long a schedule is kept that has nothing to do any more."""
+
+    schedule_notes: int = 1000
+    """Length of the notes of a patch."""

@@ -240,6 +240,8 @@ class ExecutionState(msgspec.Struct, omit_defaults=True):
     priority: bytes | None = None
     deleting: bool = False
     """Somebody has asked to remove the run; the engine is about to."""
+    schedule: str = ""
+    """Which schedule waits for the end of the chain that the run belongs to: its incarnation, a slash, its id."""
 
     @property
     def running(self) -> bool:

@@ -111,6 +111,7 @@ def continue_run(turn: Turn, how: Continuation) -> Turn:
         wait=_no_sooner(turn, how.wait),
     )
     following = open_run(turn.ctx, opening)
+    following.state.schedule = state.schedule
     begin(following)
     turn.next_run = following
     return following

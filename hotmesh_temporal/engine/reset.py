@@ -60,6 +60,7 @@ class Fork:
         self.origin = HistoryEvent()
         self.state = ExecutionState(base.namespace, base.workflow_id, run_id)
         self.state.start_request_id = base.start_request_id
+        self.state.schedule = base.schedule
 
     def take(self, event: HistoryEvent) -> None:
         """The next event."""

@@ -20,6 +20,7 @@ from .admission import admit
 from .batch_operations import BatchOperations
 from .dispatch import handler_of
 from .errors import Code
+from .schedule_starts import ScheduleStarts
 
 _LOG = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Frontend:
     def __init__(self, backend: Backend, *, engine_id: str | None = None, limits: Limits | None = None) -> None:
         self.runtime = Runtime(backend, engine_id=engine_id, limits=limits)
         self.runtime.batch_operations = BatchOperations(self.runtime)
+        self.runtime.schedule_starts = ScheduleStarts(self.runtime)
         self._closed = False
 
     async def start(self) -> None:

@@ -3,16 +3,7 @@
 from __future__ import annotations
 
 _GROUPS: dict[str, tuple[str, ...]] = {
-    "schedules are not there yet": (
-        "CreateSchedule",
-        "DescribeSchedule",
-        "UpdateSchedule",
-        "PatchSchedule",
-        "ListScheduleMatchingTimes",
-        "DeleteSchedule",
-        "ListSchedules",
-        "CountSchedules",
-    ),
+    "the times of a schedule are not listed yet": ("ListScheduleMatchingTimes",),
     "worker versioning and deployments are not there yet": (
         "UpdateWorkerBuildIdCompatibility",
         "GetWorkerBuildIdCompatibility",

@@ -23,7 +23,7 @@ from ..engine.limits import Limits
 from ..errors import Code, RpcError
 from . import batch_record as record
 from .batch_record import Batch, Item
-from .keys import APP_ID, run_key
+from .keys import APP_ID, run_key, schedule_of_job
 from .namespaces import Namespaces
 
 _LOG = logging.getLogger(__name__)
@@ -139,7 +139,8 @@ class BatchWork:
         condition = await self._operations.condition(request)
         token = bytes.fromhex(cursor)
         page = await self._search.query(self._batch.namespace, condition, page_size=_PAGE, page_token=token)
-        runs = [run_key(document.doc_id) for document in page.documents]
+        # A query may be about schedules: they are no executions here.
+        runs = [run_key(each.doc_id) for each in page.documents if schedule_of_job(each.doc_id) is None]
         return [(run.workflow_id, run.run_id) for run in runs], page.next_page_token.hex()
 
     # -- working ----------------------------------------------------------------------------------------------

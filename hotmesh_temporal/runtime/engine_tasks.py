@@ -40,6 +40,9 @@ from .matching import Delivery, Matching
 
 _LOG = logging.getLogger(__name__)
 
+TellSchedule = Callable[[Loaded, int, list[Ack]], Awaitable[bool]]
+"""An ended run and its closing event, and how to dispose of the message. False if no schedule waits for that."""
+
 Handler = Callable[[str, int, Ack], Awaitable[bool]]
 """Job, event, and how to dispose of the message. False if there is nothing to do (any more)."""
 
@@ -77,6 +80,7 @@ class EngineTasks:
         self._matching = matching
         self._stream = stream
         self._engine_id = engine_id
+        self.tell_schedule: TellSchedule = None  # type: ignore[assignment]  # set by the service that owns both
         self._pollers: list[asyncio.Task[None]] = []
         self._busy: set[asyncio.Task[None]] = set()
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
@@ -310,13 +314,15 @@ class EngineTasks:
     async def remove(self, ended: Loaded) -> None:
         """Remove a closed run with all that it has.
 
-        Its children and its parent may not know of its end yet: what tells them is read from the run, so that is done
-        first. It can be done again at any time, so a removal that is cut off can be repeated.
+        Its children, its parent and its schedule may not know of its end yet: what tells them is read from the run, so
+        that is done first. It can be done again at any time, so a removal that is cut off can be repeated.
         """
         state = ended.state
         for order in workflow.last_orders(state):
             if order.work is Work.TELL_PARENT:
                 await self._tell(ended, order.event_id, [])
+            elif order.work is Work.TELL_SCHEDULE:
+                await self.tell_schedule(ended, order.event_id, [])
             else:
                 await self._close(ended, state.children[order.event_id], [])
         await self._executions.remove(ended)

@@ -26,7 +26,7 @@ from .clock import Clock
 from .keys import RunKey, pointer_id
 from .loaded import Loaded
 from .namespaces import Namespaces
-from .plan import CommitPlan, key_of_state
+from .plan import Beside, CommitPlan, key_of_state
 
 if TYPE_CHECKING:
     from .matching import Matching
@@ -43,6 +43,9 @@ _LOADED_BYTES = 4096
 
 Change = tuple[Turn, Loaded]
 """A run, and a decision on it."""
+
+Opened = tuple[Turn, str | None]
+"""A new run, and the job id of the run that is the current one of its workflow id now (None: there is none)."""
 
 _GROUP = 64
 """How many decisions on one run share a commit at most."""
@@ -368,6 +371,42 @@ class Executions:
         key = key_of_state(turn.state)
         pointer = CurrentRunWrite(pointer_id(key.namespace, key.workflow_id), expected, key.job_id)
         await asyncio.shield(self._begin(self._commit_all(changes, turn, [pointer], acks, inherited)))
+
+    async def commit_beside(
+        self,
+        beside: Beside,
+        opened: Sequence[Opened],
+        changes: Sequence[Change],
+        marks: Sequence[Mark] = (),
+        acks: Sequence[Ack] = (),
+    ) -> None:
+        """Commit new runs and changes of others together with something that is no run.
+
+        Raises `RevisionConflict`, `CurrentRunConflict` and `DuplicateMark`; the turns are then of no use any more.
+        """
+        await asyncio.shield(self._begin(self._commit_beside(beside, opened, changes, marks, acks)))
+
+    async def _commit_beside(
+        self,
+        beside: Beside,
+        opened: Sequence[Opened],
+        changes: Sequence[Change],
+        marks: Sequence[Mark],
+        acks: Sequence[Ack],
+    ) -> None:
+        for turn, loaded in changes:
+            turn.settle(loaded.data)
+        plan = CommitPlan(self, list(marks), list(acks))
+        plan.put(beside)
+        written = [plan.change(turn, loaded) for turn, loaded in changes]
+        for turn, expected in opened:
+            key = key_of_state(turn.state)
+            written.append(plan.create(turn))
+            plan.current.append(CurrentRunWrite(pointer_id(key.namespace, key.workflow_id), expected, key.job_id))
+        await plan.commit()
+        for each in written:
+            self._committed(each)
+        self.timers.watch(beside.write.job_id, beside.fires_at_ms)
 
     async def change_all(self, changes: Sequence[Change], acks: Sequence[Ack]) -> None:
         """Commit decisions on several runs, all or none. Raises `RevisionConflict`: decide anew."""

@@ -53,6 +53,24 @@ def batch_of_job(job_id: str) -> tuple[str, str]:
     return unescaped(namespace), batch_id
 
 
+def schedule_job(namespace: str, schedule_id: str) -> str:
+    """Job id of a schedule."""
+    return f"s/{escaped(namespace)}/{schedule_id}"
+
+
+def schedule_of_job(job_id: str) -> tuple[str, str] | None:
+    """``(namespace, id)`` of the schedule of a job id that `schedule_job` made; None for any other job id."""
+    if not job_id.startswith("s/"):
+        return None
+    _, namespace, schedule_id = job_id.split("/", 2)
+    return unescaped(namespace), schedule_id
+
+
+def schedules_of_namespace(namespace: str) -> str:
+    """Pattern (see ``find_jobs``) of the job ids of all schedules of a namespace."""
+    return _literal(f"s/{escaped(namespace)}/") + "*"
+
+
 def upkeep_job(kind: str, namespace: str) -> str:
     """Job id that the time hooks of a namespace's upkeep belong to."""
     return f"u/{kind}/{escaped(namespace)}"

@@ -20,7 +20,7 @@ from ..engine.model import ExecutionState, decode_state
 from . import batch_record
 from .batch_work import drop_lists
 from .execution import Executions
-from .keys import QueueKey, batches_of_namespace, queue_of_topic, runs_of_namespace
+from .keys import QueueKey, batches_of_namespace, queue_of_topic, runs_of_namespace, schedules_of_namespace
 from .namespaces import DELETED, NamespaceRecord, Namespaces
 from .retention import KIND as RETENTION
 from .stats import drop_days
@@ -93,6 +93,8 @@ class NamespaceRemoval:
             await self._remove_run(job_id, queues)
 
         finished = await self._remove_jobs(batches_of_namespace(record.stored_as), self._remove_batch, until)
+        schedules = schedules_of_namespace(record.stored_as)
+        finished = await self._remove_jobs(schedules, self._remove_schedule, until) and finished
         finished = await self._remove_jobs(runs_of_namespace(record.stored_as), remove_run, until) and finished
         await self._remove_queues(record.stored_as, queues)
         if not finished:
@@ -137,6 +139,10 @@ class NamespaceRemoval:
         self._executions.forget(job_id)
         self._executions.timers.watch(job_id, 0)
         self._executions.changed(job_id)
+
+    async def _remove_schedule(self, job_id: str) -> None:
+        await self._store.scrub(job_id)
+        self._executions.timers.watch(job_id, 0)
 
     async def _remove_batch(self, job_id: str) -> None:
         batch = await batch_record.read(self._store, job_id)

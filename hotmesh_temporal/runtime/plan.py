@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from temporalio.api.history.v1 import History, HistoryEvent
@@ -37,6 +38,15 @@ if TYPE_CHECKING:
 _OPEN, _CLOSED = 1, 0
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a commit writes of something that is no run, with one timer under its job id (``fires_at_ms`` 0: none)."""
+
+    write: RunWrite
+    document: SearchDocument
+    fires_at_ms: int
+
+
 class CommitPlan:
     """Collects what one commit changes; hands tasks to idle pollers of this process in the same commit."""
 
@@ -44,6 +54,7 @@ class CommitPlan:
         self._executions = executions
         self._marks, self._acks = marks, acks or []
         self._runs: list[RunWrite] = []
+        self._beside: list[RunWrite] = []
         self.current: list[CurrentRunWrite] = []
         self._timers: list[TimerWrite] = []
         self._cancel_timers: list[str] = []
@@ -71,6 +82,16 @@ class CommitPlan:
             pointer = pointer_id(key.namespace, key.workflow_id)
             self.current.append(CurrentRunWrite(pointer, before.job_id, key.job_id))
         return written
+
+    def put(self, beside: Beside) -> None:
+        """Something that is no run changes too."""
+        job_id = beside.write.job_id
+        self._beside.append(beside.write)
+        self._documents.append(beside.document)
+        if beside.fires_at_ms:
+            self._timers.append(TimerWrite(job_id, beside.fires_at_ms))
+        else:
+            self._cancel_timers.append(job_id)
 
     def _write(self, turn: Turn, job_id: str, loaded: Loaded | None, inherited: Sequence[EventBatch] = ()) -> Loaded:
         state, revision = turn.state, loaded.revision if loaded else 0
@@ -150,7 +171,7 @@ class CommitPlan:
         """Apply it all. Offers that found a poller are delivered afterwards, or taken back if nothing was applied."""
         executions = self._executions
         commit = Commit(
-            runs=tuple(self._runs),
+            runs=(*self._runs, *self._beside),
             current_runs=tuple(self.current),
             marks=tuple(self._marks),
             **self._messages(),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from ..contracts.search import All, Compare, Operator, Order, SearchDocument, SearchService
@@ -18,7 +18,7 @@ from ..engine.limits import SECOND, Limits
 from .clock import Clock
 from .engine_tasks import EngineTasks
 from .execution import Executions
-from .keys import run_key
+from .keys import run_key, schedule_of_job
 from .namespaces import DELETED, NamespaceRecord, Namespaces
 from .upkeep import Upkeep
 
@@ -83,6 +83,7 @@ class Retention:
         self._engine_tasks = engine_tasks
         self._clock: Clock = executions.clock
         self._limits: Limits = executions.limits
+        self.bury_schedule: Callable[[str], Awaitable[bool]] = None  # type: ignore[assignment]  # set by the service
         upkeep.steps[KIND] = self.sweep
 
     async def arm(self, record: NamespaceRecord) -> None:
@@ -127,6 +128,10 @@ class Retention:
         return (await self._search.query(namespace, All(tuple(parts)), order=order, page_size=size)).documents
 
     async def _remove(self, document: SearchDocument) -> None:
+        if schedule_of_job(document.doc_id) is not None:
+            if await self.bury_schedule(document.doc_id):
+                await self._search.delete([document.doc_id])
+            return
         loaded = await self._executions.load(run_key(document.doc_id))
         if loaded is None:
             await self._search.delete([document.doc_id])

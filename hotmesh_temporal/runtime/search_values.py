@@ -61,6 +61,19 @@ def indexed_attributes(state: ExecutionState, namespace: Namespace) -> dict[str,
     return {field_of(name, namespace): _indexed(value, kind) for name, kind, value in _values(state, namespace)}
 
 
+def listed_values(attributes: SearchAttributes, namespace: Namespace) -> SearchAttributes:
+    """`listed_attributes` of something that is no run."""
+    listed = SearchAttributes()
+    for name, kind, value in _given(attributes, namespace):
+        listed.indexed_fields[name].CopyFrom(encoded(value, kind))
+    return listed
+
+
+def indexed_values(attributes: SearchAttributes, namespace: Namespace) -> dict[str, SearchValue]:
+    """`indexed_attributes` of something that is no run."""
+    return {field_of(name, namespace): _indexed(value, kind) for name, kind, value in _given(attributes, namespace)}
+
+
 def words_of(text: str) -> list[str]:
     """The words that a text is found by, each once, without accents and in lower case."""
     plain = "".join(each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
@@ -74,9 +87,16 @@ def microseconds(text: str) -> int:
 
 def _values(state: ExecutionState, namespace: Namespace) -> Iterator[tuple[str, int, AttributeValue]]:
     attributes, kept = SearchAttributes.FromString(state.search_attributes), _kept(state)
+    yield from (each for each in _given(attributes, namespace) if each[0] not in kept)
+    for name, value in kept.items():
+        yield name, KEYWORD_LIST, value
+
+
+def _given(attributes: SearchAttributes, namespace: Namespace) -> Iterator[tuple[str, int, AttributeValue]]:
+    """Name, type and value of those that the namespace still has."""
     for name, payload in attributes.indexed_fields.items():
         kind = kind_of(name, namespace)
-        if kind is None or name in kept:
+        if kind is None:
             continue
         try:
             value = value_of(payload, kind)
@@ -84,8 +104,6 @@ def _values(state: ExecutionState, namespace: Namespace) -> Iterator[tuple[str, 
             continue
         if value is not None:
             yield name, kind, value
-    for name, value in kept.items():
-        yield name, KEYWORD_LIST, value
 
 
 def _indexed(value: AttributeValue, kind: int) -> SearchValue:

@@ -14,6 +14,7 @@ from ..contracts.stream import StreamService
 from ..contracts.sub import SubService
 from ..engine.context import Limits
 from ..engine.deadlines import fire_due
+from ..engine.effects import Work
 from ..errors import LimitExceeded
 from .batch import WORK as BATCH_WORK
 from .batch import Batches
@@ -24,7 +25,7 @@ from .engine_tasks import EngineTasks
 from .execution import Executions
 from .hints import Hints
 from .history import Histories
-from .keys import APP_ID, HOTMESH_NAMESPACE, run_key
+from .keys import APP_ID, HOTMESH_NAMESPACE, run_key, schedule_of_job
 from .matching import Matching
 from .namespace_removal import NamespaceRemoval
 from .namespaces import Namespaces
@@ -35,6 +36,8 @@ from .quorum import QuorumMember
 from .registry import TypeRegistry
 from .resets import Resets
 from .retention import Retention
+from .schedule_actions import Starts
+from .schedules import Schedules
 from .stats import Counters
 from .throttle import Throttle
 from .timers import Timers
@@ -65,6 +68,7 @@ class Runtime:
         self.limits = limits or Limits()
         self.watching = Watching()
         self.batch_operations: Operations = None  # type: ignore[assignment]  # set by the frontend, which has them
+        self.schedule_starts: Starts = None  # type: ignore[assignment]  # set by the frontend, which has them
         self._open = AsyncExitStack()
 
     async def start(self) -> None:
@@ -129,6 +133,9 @@ class Runtime:
             self.engine_id,
         )
         self.engine_tasks.handle(BATCH_WORK, self.batches.take)
+        self.schedules = Schedules(store, self.executions, self.histories, self.schedule_starts)
+        self.engine_tasks.handle(Work.TELL_SCHEDULE.value, self.schedules.take)
+        self.engine_tasks.tell_schedule = self.schedules.tell
         self._build_upkeep(search)
         self.hints = Hints(sub, self.engine_id, self._hinted)
         self.workers = Workers()
@@ -144,6 +151,7 @@ class Runtime:
     def _build_upkeep(self, search: SearchService) -> None:
         self.upkeep = Upkeep(self.store, self.clock, self.limits, self.engine_id)
         self.retention = Retention(self.upkeep, search, self.namespaces, self.executions, self.engine_tasks)
+        self.retention.bury_schedule = self.schedules.bury
         self.removal = NamespaceRemoval(
             self.upkeep, self.namespaces, self.executions, (self.store, self.stream, search)
         )
@@ -164,6 +172,8 @@ class Runtime:
             await self.outbox.start()
 
     async def _fire(self, job_id: str) -> bool:
+        if schedule_of_job(job_id) is not None:
+            return await self.schedules.fire(job_id)
         try:
             await self.executions.update(run_key(job_id), fire_due, missing=_NoSuchRun)
         except _NoSuchRun:

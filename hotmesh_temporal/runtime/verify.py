@@ -21,10 +21,21 @@ from ..contracts.keys import parse_key
 from ..contracts.types import KeyParams, KeyType
 from ..engine.context import Namespace
 from ..engine.model import ExecutionState, decode_state
-from .keys import APP_ID, ENGINE_QUEUE, QueueKey, batch_of_job, decode_task, namespace_id, pointer_id, run_key
+from .keys import (
+    APP_ID,
+    ENGINE_QUEUE,
+    QueueKey,
+    batch_of_job,
+    decode_task,
+    namespace_id,
+    pointer_id,
+    run_key,
+    schedule_of_job,
+)
 from .namespaces import Namespaces
 from .verify_batches import wrong_batches
 from .verify_run import Offer, RunCheck, Surroundings, is_left_behind
+from .verify_schedules import ScheduleCheck
 
 T = TypeVar("T")
 
@@ -99,6 +110,7 @@ class _Verification:
         await self._check_documents()
         await self._check_outbox()
         await self._check_batches()
+        await self._check_schedules()
         self._report.problems.sort(key=str)
         return self._report
 
@@ -107,7 +119,7 @@ class _Verification:
     async def _check_runs(self) -> AsyncIterator[str]:
         """Look at every run once; gives the ids of those that do not look sound."""
         report, surroundings = self._report, await self._surroundings()
-        loose, wanted = set(surroundings.timers), 0
+        loose, wanted = {each for each in surroundings.timers if schedule_of_job(each) is None}, 0
         async for records in _pages(self._store.list_runs, lambda record: record.job_id, _PAGE):
             page = [record for record in records if is_run(record.job_id)]
             for record, check in await self._check_page(page, surroundings):
@@ -301,6 +313,16 @@ class _Verification:
         for job, what in wrong:
             namespace, batch_id = batch_of_job(job)
             self._say(f"batch {batch_id!r}, namespace {namespace!r}", what)
+
+    async def _check_schedules(self) -> None:
+        """See `verify_schedules`."""
+        check = ScheduleCheck(self._store, self._search, self._namespaces, self._surroundings)
+        wrong = await check.wrong()
+        if wrong:
+            wrong &= await check.wrong()
+        for job, what in wrong:
+            namespace, schedule_id = schedule_of_job(job) or ("", "")
+            self._say(f"schedule {schedule_id!r}, namespace {namespace!r}", what)
 
     def _say(self, where: str, what: str) -> None:
         self._report.problems.append(Problem(where, what))

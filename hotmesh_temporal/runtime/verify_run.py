@@ -50,6 +50,7 @@ BEYOND_HISTORY = frozenset(
         "reset_run_id",
         "gave_way",
         "deleting",
+        "schedule",
     ]
 )
 """What a run knows beside its history."""

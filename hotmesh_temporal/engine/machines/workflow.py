@@ -113,7 +113,9 @@ def close(turn: Turn, attributes: Message, links: Sequence[Link] = ()) -> None:
 
 
 def last_orders(state: ExecutionState) -> Iterator[WorkOrder]:
-    """What the end of a run means for others: for its children, and for its parent unless the chain goes on."""
+    """What the end of a run means for others: for its children, and for its parent or schedule unless the chain
+    goes on.
+    """
     if state.gave_way:
         return
     for each in state.children.values():
@@ -121,6 +123,8 @@ def last_orders(state: ExecutionState) -> Iterator[WorkOrder]:
             yield WorkOrder(Work.CLOSE_CHILD, each.initiated_event_id)
     if state.parent_run_id and not state.new_run_id:
         yield WorkOrder(Work.TELL_PARENT, state.next_event_id - 1)
+    if state.schedule and not state.new_run_id:
+        yield WorkOrder(Work.TELL_SCHEDULE, state.next_event_id - 1)
 
 
 def delete(turn: Turn) -> None:

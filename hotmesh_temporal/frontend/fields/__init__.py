@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from google.protobuf.message import Message
 
-from . import batches, commands, operations, parts, service, visibility, workers, workflows
+from . import batches, commands, operations, parts, schedules, service, visibility, workers, workflows
 from .rows import Rows
 
 TABLE: dict[str, Rows] = {
@@ -24,6 +24,7 @@ TABLE: dict[str, Rows] = {
         *commands.ROWS,
         *parts.ROWS,
         *visibility.ROWS,
+        *schedules.ROWS,
     )
 }
 """Full name of a message to its rows."""

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from ...contracts.search import All, Compare, Condition, Operator
 from ...engine.context import Namespace
+from ...errors import invalid_argument
 from .compiler import DIVISION, Compiler
 from .parser import parse_query
 from .values import not_supported
 
-__all__ = ["WITHOUT_DIVISION", "ListFilter", "parse"]
+__all__ = ["WITHOUT_DIVISION", "ListFilter", "parse", "parse_for_schedules"]
 
 WITHOUT_DIVISION = Compare(DIVISION, Operator.IS_NULL)
 """What every query asks for that does not name the division."""
@@ -45,3 +46,26 @@ def parse(text: str, namespace: Namespace) -> ListFilter:
     if not compiler.names_division:
         condition = All((condition, WITHOUT_DIVISION)) if query.where is not None else WITHOUT_DIVISION
     return ListFilter(condition, group_by)
+
+
+def parse_for_schedules(text: str, namespace: Namespace, id_prefix: str) -> Condition:
+    """What a query text asks of schedules, whose workflow ids begin with ``id_prefix``. INVALID_ARGUMENT."""
+    text = text.strip()
+    if not text:
+        return All()
+    query = parse_query(text)
+    if query.limit:
+        raise not_supported("'LIMIT' clause")
+    compiler = Compiler(namespace, schedule_prefix=id_prefix)
+    condition = compiler.condition(query.where) if query.where is not None else All()
+    for field in query.order_by:
+        compiler.attribute(field)
+    if not compiler.names_reserved:
+        compiler.group(query.group_by)
+    for field in query.group_by:
+        compiler.attribute(field)
+    if compiler.names_reserved:
+        raise invalid_argument(f'invalid query filter for schedules: cannot filter on "{compiler.names_reserved}"')
+    if query.order_by:
+        raise not_supported("'ORDER BY' clause")
+    return condition

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ...contracts.search import All, Any, Compare, Condition, Not, Operator
+from ...contracts.search import All, Any, Compare, Condition, Not, Operator, SearchValue
 from ...engine.attribute_values import BOOL, DATETIME, DOUBLE, INT, KEYWORD, KEYWORD_LIST, KIND_NAMES, TEXT
 from ...engine.context import Namespace
-from ...engine.search_attributes import SYSTEM, field_of, kind_of
+from ...engine.search_attributes import PREDEFINED, SYSTEM, field_of, kind_of
 from ...errors import RpcError
 from .nodes import Between, Both, Column, Comparison, Either, Function, Is, Negation, Node, Paren, Row, Subquery
 from .values import STATUS, STATUSES, Attribute, invalid, not_supported, value_of, wrong
@@ -20,6 +20,11 @@ _MOST_COMPARISONS, _MOST_VALUES = 400, 2000
 """Of one query; and of all its INs together. Databases allow for more, but not for much more."""
 
 _ALIASES = {"ScheduleId": "WorkflowId"}
+_Compared = SearchValue | list[SearchValue]
+
+_OF_SCHEDULES = "TemporalSchedulePaused"
+"""The one of the service's own attributes that schedules can be asked for."""
+
 _GROUPS = (STATUS, DIVISION)
 
 _RANGES = {"<": Operator.LT, "<=": Operator.LE, ">": Operator.GT, ">=": Operator.GE}
@@ -56,8 +61,12 @@ _TRUE_IF_ABSENT = {Operator.NE, Operator.NOT_IN, Operator.NOT_STARTS_WITH}
 class Compiler:
     """Compiles queries on the search attributes of one namespace."""
 
-    def __init__(self, namespace: Namespace) -> None:
+    def __init__(self, namespace: Namespace, *, schedule_prefix: str = "") -> None:
+        """``schedule_prefix``: it is about schedules, whose workflow ids begin with that."""
         self._namespace = namespace
+        self._schedule_prefix = schedule_prefix
+        self.names_reserved = ""
+        """An attribute that what was compiled so far names, and that schedules cannot be asked for."""
         self._comparisons = 0
         self._values = 0
         self.names_division = False
@@ -71,6 +80,8 @@ class Compiler:
         if not isinstance(node, Column):
             raise wrong(f"must be a column name but was {node.go}")
         name = _ALIASES.get(node.name, node.name)
+        if (node.name in SYSTEM or node.name in PREDEFINED) and node.name != _OF_SCHEDULES:
+            self.names_reserved = self.names_reserved or node.name
         for known in (name, _OWN_PREFIX + name):
             kind = kind_of(known, self._namespace) or SYSTEM.get(known)
             if kind is not None:
@@ -140,6 +151,8 @@ class Compiler:
             value = [value_of(attribute, each) for each in node.right.items]
         else:
             value = value_of(attribute, node.right)
+        if self._schedule_prefix and attribute.field == _ALIASES["ScheduleId"]:
+            value = _prefixed(self._schedule_prefix, value)
         operator = _ALLOWED[attribute.kind].get(node.operator)
         if operator is None:
             kind = KIND_NAMES[attribute.kind]
@@ -163,6 +176,17 @@ def _compared(attribute: Attribute, compare: Compare, *, negated: bool) -> Condi
     if operator in _TRUE_IF_ABSENT and attribute.kind not in (TEXT, KEYWORD_LIST):
         return All((result, Compare(compare.field, Operator.IS_NOT_NULL)))
     return result
+
+
+def _prefixed(prefix: str, value: _Compared) -> _Compared:
+    """The workflow ids of schedules, from their own ids."""
+    if isinstance(value, str):
+        return prefix + value
+    return [_prefixed_text(prefix, each) for each in value] if isinstance(value, list) else value
+
+
+def _prefixed_text(prefix: str, value: SearchValue) -> SearchValue:
+    return prefix + value if isinstance(value, str) else value
 
 
 def _statuses(operator: str, value: str, operator2: str = "", value2: str = "", *, negated: bool) -> Condition:
