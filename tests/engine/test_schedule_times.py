@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from random import Random
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
-from temporalio.api.schedule.v1 import ScheduleSpec
+from temporalio.api.schedule.v1 import IntervalSpec, Range, ScheduleSpec, StructuredCalendarSpec
 
+from compat_tests.schedule_specs import SpecMaker
 from hotmesh_temporal.engine.schedules import CompiledSpec, canonical, compile_spec
+from hotmesh_temporal.engine.schedules.spec_calendar import Calendar
 from hotmesh_temporal.engine.schedules.spec_fingerprint import fingerprint32
+from hotmesh_temporal.engine.schedules.spec_zone import zone as region
 from hotmesh_temporal.errors import RpcError
 
 SECOND = 1_000_000_000
@@ -82,3 +87,66 @@ def test_the_spec_is_shown_as_calendars_and_intervals() -> None:
 def test_an_invalid_spec_is_refused_in_the_words_of_the_server() -> None:
     with pytest.raises(RpcError, match=r"^Invalid schedule spec: CronString does not have 5-7 fields$"):
         canonical(ScheduleSpec(cron_string=["1 2"]))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_made_up_specs_move_on(seed: int) -> None:
+    maker = SpecMaker(seed)
+    spec = maker.spec()
+    try:
+        compiled = compile_spec(spec)
+    except RpcError:
+        return
+    for start, end in maker.windows(spec):
+        after = int(start.timestamp()) * SECOND
+        found = compiled.times(after, int(end.timestamp()) * SECOND, "seed", 50)
+        assert found == sorted(set(found))
+        assert all(after < each <= int(end.timestamp()) * SECOND for each in found)
+        assert all(
+            each <= spec.end_time.ToNanoseconds() + spec.jitter.ToNanoseconds()
+            for each in found
+            if spec.HasField("end_time")
+        )
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu", "America/New_York"])
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_found_is_what_matches_and_nothing_is_left_out(zone: str, seed: int) -> None:
+    """Far from the days on which clocks are changed, every second can be asked whether it matches."""
+    draw = Random(seed)
+    calendar = StructuredCalendarSpec(
+        second=[Range(start=draw.randrange(30), end=59, step=draw.randrange(1, 40))],
+        minute=[Range(start=draw.randrange(60), end=59, step=7), Range(start=draw.randrange(60))],
+        hour=[Range(start=draw.randrange(24), end=23, step=draw.randrange(1, 5)), Range(start=3)],
+        day_of_month=[Range(start=1, end=31, step=draw.randrange(1, 3))],
+        month=[Range(start=1, end=12)],
+        day_of_week=[Range(start=draw.randrange(7), end=6), Range(start=1, end=3)],
+    )
+    compiled, asked = (
+        compile_spec(ScheduleSpec(structured_calendar=[calendar], timezone_name=zone)),
+        Calendar(calendar, region(zone)),
+    )
+    begin = nanoseconds("2026-06-08") // SECOND + draw.randrange(86400)
+    expected = [each * SECOND for each in range(begin + 1, begin + 43_200) if asked.matches(each)]
+    assert compiled.times(begin * SECOND, (begin + 43_200 - 1) * SECOND, "", 200_000) == expected
+
+
+def test_a_whole_year_that_is_excluded_takes_no_time() -> None:
+    """The server looks at every second of it."""
+    all_2027 = StructuredCalendarSpec(
+        second=[Range(end=59)],
+        minute=[Range(end=59)],
+        hour=[Range(end=23)],
+        day_of_month=[Range(start=1, end=31)],
+        month=[Range(start=1, end=12)],
+        day_of_week=[Range(end=6)],
+        year=[Range(start=2027)],
+    )
+    hourly = IntervalSpec(interval=Duration(seconds=3600), phase=Duration(seconds=60))
+    spec = compile_spec(ScheduleSpec(interval=[hourly], exclude_structured_calendar=[all_2027]))
+    assert times(spec, "2026-12-31T22:30:00", 2) == ["2026-12-31T23:01:00", "2028-01-01T00:01:00"]
+    each_second = ScheduleSpec(
+        interval=[IntervalSpec(interval=Duration(seconds=1))], exclude_structured_calendar=[all_2027]
+    )
+    with pytest.raises(RpcError, match="too many exclusions"):
+        compile_spec(each_second).times(nanoseconds("2027-01-01"), nanoseconds("2028-01-02"), "")

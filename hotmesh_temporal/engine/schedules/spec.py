@@ -25,6 +25,15 @@ _BEGINNING_OF_GO = 62_135_596_800
 """Seconds from the year 1 to 1970."""
 _GO_TIME = struct.Struct(">BqiH")
 """A time as Go stores it: version, seconds, nanoseconds, minutes ahead of UTC (all ones: UTC itself)."""
+_EXCLUDED = 14 * 24 * 3600
+"""How many times may be excluded one after another: the server looks at so many, and gives up."""
+_STEPS = 10_000
+"""How many stretches of excluded times we look at (some 0.3 s). A stretch is some seconds, minutes, hours, or a day."""
+_TOO_MUCH_EXCLUDED = "the schedule calendar specification has too many exclusions. Please modify the specification."
+
+
+class _TooMuchExcluded(Exception):
+    """The search for a time that is not excluded was given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +63,45 @@ class CompiledSpec:
         """The first time after ``after`` (nanoseconds since 1970) that matches, None if there is none.
 
         Jitter is no accident: the same time has always the same one with the same ``jitter_seed``. It does not reach
-        the time that follows.
+        the time that follows. A spec that excludes too much counts as one that is over, as on the server.
         """
+        try:
+            return self._next_time(after, jitter_seed)
+        except _TooMuchExcluded:
+            return None
+
+    def times(self, start: int, end: int, jitter_seed: str = "", most: int = 1000) -> list[int]:
+        """Times (with jitter) after ``start`` and not after ``end``, in nanoseconds since 1970; the first ``most``.
+
+        Raises INVALID_ARGUMENT for a spec that excludes too much.
+        """
+        found: list[int] = []
+        try:
+            due = self._next_time(start, jitter_seed)
+            while due and due.next <= end and len(found) < most:
+                found.append(due.next)
+                due = self._next_time(due.next, jitter_seed) if len(found) < most else None
+        except _TooMuchExcluded as error:
+            raise invalid_argument(_TOO_MUCH_EXCLUDED) from error
+        return found
+
+    def _next_time(self, after: int, seed: str) -> NextTime | None:
         nominal = self._following(max(after, self._start - SECOND) // SECOND)
+        steps = excluded = 0
         while nominal is not None and not self._is_over(nominal):
-            if not any(each.matches(nominal) for each in self._excluded):
+            until = max((each.matches_until(nominal) for each in self._excluded if each.matches(nominal)), default=-1)
+            if until < 0:
                 due = nominal * SECOND
-                return NextTime(due, due + self._delay(nominal, jitter_seed))
-            nominal = self._following(nominal)
+                return NextTime(due, due + self._delay(nominal, seed))
+            steps, excluded = steps + 1, excluded + self._count(nominal, until)
+            if steps >= _STEPS or excluded >= _EXCLUDED:
+                raise _TooMuchExcluded
+            nominal = self._following(until)
         return None
+
+    def _count(self, first: int, last: int) -> int:
+        """How many times are in a stretch of excluded ones; too few where calendars and intervals lie upon another."""
+        return max(each.count(first, last) for each in (*self._calendars, *self._intervals))
 
     def _is_over(self, nominal: int) -> bool:
         return nominal >= _LATEST or (self._end is not None and nominal * SECOND > self._end)
@@ -102,6 +141,10 @@ class _Interval:
         passed = second - self.phase
         whole = passed // self.length if passed >= 0 else -(-passed // self.length)
         return (whole + 1) * self.length + self.phase
+
+    def count(self, first: int, last: int) -> int:
+        """How many there are from one second to another."""
+        return (last - self.phase) // self.length - (first - 1 - self.phase) // self.length
 
 
 def _interval(spec: IntervalSpec) -> _Interval:

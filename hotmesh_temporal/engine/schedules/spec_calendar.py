@@ -21,7 +21,7 @@ LAST_YEAR = 2100
 """The server looks no further."""
 
 _END = date(LAST_YEAR + 1, 1, 1).toordinal()
-_EVERY_YEAR = range(1, LAST_YEAR + 1)
+_EVERY_YEAR = range(1, 10_000)
 
 
 @dataclass(slots=True)
@@ -63,16 +63,51 @@ class Calendar:
     def matches(self, instant: int) -> bool:
         """The calendar has that instant (in seconds since 1970)."""
         day, rest = divmod(self._zone.wall(instant), DAY)
-        found = date.fromordinal(day + EPOCH_DAY)
         return (
             rest % 60 in self._seconds
             and rest // 60 % 60 in self._minutes
             and rest // HOUR in self._hours
-            and found.month in self._months
+            and self._has_day(day + EPOCH_DAY)
+        )
+
+    def _has_day(self, day: int) -> bool:
+        found = date.fromordinal(day)
+        return (
+            found.month in self._months
             and found.day in self._days
-            and (day + 4) % 7 in self._weekdays
+            and found.isoweekday() % 7 in self._weekdays
             and found.year in self._years
         )
+
+    def matches_until(self, instant: int) -> int:
+        """The end of a stretch in which every second matches, as ``instant`` does. Seldom the longest one."""
+        rest = self._zone.wall(instant) % DAY
+        for unit, values, most in ((1, self._seconds, 60), (60, self._minutes, 60), (HOUR, self._hours, 24)):
+            if len(values) < most:
+                value = rest // unit % most
+                length = (_run(values, value) - value) * unit - rest % unit
+                break
+        else:
+            length = DAY - rest
+        end = instant + length - 1
+        return end if self._zone.offset(end) == self._zone.offset(instant) else instant
+
+    def count(self, first: int, last: int) -> int:
+        """How many times there are from one instant to another in the same stretch (see `matches_until`)."""
+        day, begin = divmod(self._zone.wall(first), DAY)
+        if not self._has_day(day + EPOCH_DAY):
+            return 0
+        return self._count_before(begin + last - first + 1) - self._count_before(begin)
+
+    def _count_before(self, rest: int) -> int:
+        """How many times of a day there are before one."""
+        hour, minute, second = rest // HOUR, rest // 60 % 60, rest % 60
+        total = bisect_left(self._hours, hour) * len(self._minutes) * len(self._seconds)
+        if hour in self._hours:
+            total += bisect_left(self._minutes, minute) * len(self._seconds)
+            if minute in self._minutes:
+                total += bisect_left(self._seconds, second)
+        return total
 
     def next_after(self, instant: int) -> int | None:
         """The first time of the calendar after an instant (both in seconds since 1970), None if there is none."""
@@ -166,6 +201,14 @@ def _from(values: tuple[int, ...], value: int, otherwise: int) -> int:
     """The first of the sorted values that is not smaller."""
     at = bisect_left(values, value)
     return values[at] if at < len(values) else otherwise
+
+
+def _run(values: tuple[int, ...], value: int) -> int:
+    """The first number after ``value`` that is not among the sorted values."""
+    at = bisect_left(values, value)
+    while at < len(values) and values[at] == value:
+        at, value = at + 1, value + 1
+    return value
 
 
 def _values(ranges: Iterable[Range]) -> tuple[int, ...]:

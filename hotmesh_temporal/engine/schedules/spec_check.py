@@ -13,6 +13,8 @@ from .spec_text import FIRST_YEAR, LAST_YEAR, cron, structured
 
 _COMMENT_BYTES = 200
 _LARGEST = 2**63 - 1
+_LONGEST = 315_576_000_000
+"""Seconds: 10,000 years."""
 _CONFLICT = "conflicting timezone names"
 _BOUNDS = {
     "second": ("Second", 0, 59),
@@ -32,6 +34,9 @@ def nanoseconds(duration: Duration) -> int:
 
 def checked(spec: ScheduleSpec) -> ScheduleSpec:
     """The spec with structured calendars and intervals only. Raises `TextError`."""
+    for interval in spec.interval:
+        _check_duration("interval", interval.interval)
+        _check_duration("phase", interval.phase)
     found = ScheduleSpec()
     found.CopyFrom(spec)
     for written in ("calendar", "exclude_calendar", "cron_string"):
@@ -44,6 +49,21 @@ def checked(spec: ScheduleSpec) -> ScheduleSpec:
     for interval in found.interval:
         _check_interval(interval)
     return found
+
+
+def _check_duration(name: str, value: Duration) -> None:
+    problem = _duration_problem(value)
+    if problem:
+        parts = [f"{part}:{number}" for part, number in (("seconds", value.seconds), ("nanos", value.nanos)) if number]
+        raise TextError(f"{name} is not a valid duration: proto:\xa0duration ({'  '.join(parts)}) {problem}")
+
+
+def _duration_problem(value: Duration) -> str:
+    if abs(value.seconds) > _LONGEST:
+        return f"exceeds {'+' if value.seconds > 0 else '-'}10000 years"
+    if abs(value.nanos) >= SECOND:
+        return "has out-of-range nanos"
+    return "has seconds and nanos with different signs" if value.seconds * value.nanos < 0 else ""
 
 
 def _add_crons(spec: ScheduleSpec, found: ScheduleSpec) -> None:
