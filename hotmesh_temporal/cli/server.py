@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from typing import Any
 
@@ -13,25 +14,34 @@ from hotmesh_temporal.contracts.errors import ContractError
 from hotmesh_temporal.embedded import new_event_loop, new_frontend
 from hotmesh_temporal.errors import RpcError
 from hotmesh_temporal.transport.grpc_server import GrpcListener
+from hotmesh_temporal.transport.interface import Drains, Frontend
 from hotmesh_temporal.transport.tls import InvalidTls
 
 from .access import Access, access_options
 from .groups import GroupedCommand
 from .options import connection_of, connection_options, log_level_option, log_to_stderr
 
-# How long calls that are under way may take once the server is told to stop, in seconds.
-_GRACE_SECONDS = 1.0
+# How long calls that are under way may take once the server takes no new ones, in seconds. Long polls do not count.
+_GRACE_SECONDS = 10.0
 
 
 @click.command(cls=GroupedCommand)
 @click.option("--port", type=click.IntRange(0, 65535), default=7233, show_default=True, help="0 picks a free one.")
 @click.option("--ip", default="127.0.0.1", show_default=True, help="The interface to listen on.")
+@click.option(
+    "--drain-seconds",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="How long to go on after SIGTERM, while health checks say NOT_SERVING, so that balancers can see it.",
+)
 @connection_options
 @access_options
 @log_level_option
 def server(
     port: int,
     ip: str,
+    drain_seconds: float,
     connection: str | None,
     store: str | None,
     stream: str | None,
@@ -42,13 +52,18 @@ def server(
     """Serve the Temporal API from your database.
 
     The temporal CLI, the Web UI and the SDKs of every language can then use it.
-    Unless you say otherwise below, whoever reaches the port can do everything. Stop it with Ctrl-C or SIGTERM; nothing
-    is lost, the state is in the database. Python applications do not need it, and may run beside it.
+    Unless you say otherwise below, whoever reaches the port can do everything. Python applications do not need it, and
+    may run beside it. Any number of servers may serve one database.
+
+    Stop it with Ctrl-C or SIGTERM: health checks say NOT_SERVING, workers that wait for tasks are sent away, calls that
+    are under way are finished. A second signal ends it at once. Nothing is lost either way, the state is in the
+    database.
 
     \b
     Examples:
         hotmesh-temporal server
         hotmesh-temporal server --port 7300 --connection postgresql://localhost/orders
+        hotmesh-temporal server --ip 0.0.0.0 --drain-seconds 10
         hotmesh-temporal server --store postgresql://localhost/orders --stream nats://localhost --sub nats://localhost
         hotmesh-temporal server --ip 0.0.0.0 --tls-cert server.pem --tls-key server.key --tls-client-ca clients-ca.pem
         temporal workflow list --address 127.0.0.1:7300
@@ -57,14 +72,14 @@ def server(
     loop = new_event_loop()
     try:
         connections = connection_of(connection, store=store, stream=stream, sub=sub)
-        loop.run_until_complete(_serve(connections, ip, port, Access(**access)))
+        loop.run_until_complete(_serve(connections, ip, port, drain_seconds, Access(**access)))
     except (InvalidConnection, InvalidTls, ContractError, RpcError, OSError) as error:
         raise click.ClickException(str(error)) from error
     finally:
         loop.close()
 
 
-async def _serve(connections: Connections, ip: str, port: int, access: Access) -> None:
+async def _serve(connections: Connections, ip: str, port: int, drain_seconds: float, access: Access) -> None:
     stop = _stopped_by_signal()
     certificates = access.certificates()
     backend = connections.backend()
@@ -75,13 +90,32 @@ async def _serve(connections: Connections, ip: str, port: int, access: Access) -
         address = await listener.start()
         click.echo(f"hotmesh-temporal serves {address} from {backend.identity}; stop it with Ctrl-C")
         await stop.wait()
+        await _drain(frontend, drain_seconds)
     finally:
         await listener.close(_GRACE_SECONDS)
         await frontend.close()
 
 
+async def _drain(frontend: Frontend, seconds: float) -> None:
+    """Send the callers elsewhere, before calls are refused."""
+    if not isinstance(frontend, Drains):
+        return
+    frontend.drain(seconds)
+    if seconds:
+        click.echo(f"draining for {seconds:g} s; a second signal ends it at once")
+        await asyncio.sleep(seconds)
+        frontend.end_long_polls()
+
+
 def _stopped_by_signal() -> asyncio.Event:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stop.set)
+
+    def told(number: signal.Signals) -> None:
+        if stop.is_set():
+            # Whoever says it twice does not want to wait for anything. It is as safe as any other death.
+            os._exit(128 + number)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told, number)
     return stop

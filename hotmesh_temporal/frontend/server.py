@@ -58,6 +58,14 @@ class Frontend:
             self._closed = True
             await self.runtime.close()
 
+    def drain(self, seconds: float) -> None:
+        """See ``transport.interface.Drains``."""
+        self.runtime.draining.begin(seconds)
+
+    def end_long_polls(self) -> None:
+        """See ``transport.interface.Drains``."""
+        self.runtime.draining.end_long_polls()
+
     def register_types(self, types: WorkerTypes) -> None:
         """See ``transport.interface.KnowsTypes``."""
         self.runtime.registry.register(types)

@@ -10,6 +10,7 @@ from temporalio.api.history.v1 import History, HistoryEvent
 from ..contracts.commit import EventBatch
 from ..contracts.store import StoreService
 from ..errors import workflow_not_found
+from .draining import Patience
 from .execution import Executions
 from .keys import RunKey
 from .loaded import Loaded
@@ -83,23 +84,22 @@ class Histories:
                 yield batch
             first = page[-1].next_event_id
 
-    async def wait_for_change(self, key: RunKey, loaded: Loaded, timeout: float) -> Loaded:
-        """The run once it is newer than ``loaded``, or as it is after ``timeout`` seconds.
+    async def wait_for_change(self, key: RunKey, loaded: Loaded, patience: Patience) -> Loaded:
+        """The run once it is newer than ``loaded``, or as it is when the patience is over.
 
         Changes made by other processes are learnt from hints, and from a few looks at the store in case they are lost.
         Raises NOT_FOUND if the run is deleted meanwhile.
         """
-        until = time.monotonic() + timeout
         checks = [time.monotonic() + each for each in _CHECK_SECONDS]
         with self._watching.watch(loaded.job_id) as watch:
             while True:
                 current = self._executions.cached(loaded.job_id) or loaded
                 if current.revision > loaded.revision:
                     return current
-                now = time.monotonic()
-                if now >= until:
+                remaining = patience.remaining()
+                if remaining <= 0:
                     return current
-                hinted = await watch.wait(min([until, *checks[:1]]) - now)
+                hinted = await watch.wait(min([remaining, *(at - time.monotonic() for at in checks[:1])]))
                 due = bool(checks) and time.monotonic() >= checks[0]
                 if due:
                     checks.pop(0)

@@ -295,6 +295,13 @@ class Matching:
         elif found is not None:
             self.give(waiter, found)
 
+    def end_polls(self) -> None:
+        """Answer the polls of workers that wait, empty. One that is about to be given a task still gets it."""
+        for queue in self._queues.values():
+            if queue.key is not None:
+                for waiter in queue.waiting:
+                    waiter.found.cancel()
+
     def put_back(self, delivery: Delivery) -> None:
         """The poller that it was for is gone: somebody else may have it."""
         self._hand_over(self._queue(delivery.stream), delivery)

@@ -21,6 +21,7 @@ from .batch import Batches
 from .batch_work import Operations
 from .clock import Clock
 from .cluster import Cluster
+from .draining import Draining
 from .engine_tasks import EngineTasks
 from .execution import Executions
 from .hints import Hints
@@ -118,6 +119,7 @@ class Runtime:
         self.matching = Matching(stream, self.engine_id, self.throttle)
         self.outbox = Outbox(store, stream, self.matching, self.clock, self.engine_id)
         self.timers = Timers(store, self.clock, self._fire)
+        self.draining = Draining(self.matching, self.watching)
         self.queries = Queries(stream, self.matching, self.clock, self.engine_id)
         self.histories = Histories(store, self.executions, self.watching)
         self.engine_tasks = EngineTasks(self.executions, self.histories, self.matching, stream, self.engine_id)
@@ -146,6 +148,7 @@ class Runtime:
         self.executions.changed = self._changed
         self.counters = self.executions.counters = Counters(store, self.version)
         self.namespaces.changed = self.upkeep.say = self.hints.say
+        self.timers.say = self.hints.say
         self.matching.hints = self.queries.hints = self.hints
 
     def _build_upkeep(self, search: SearchService) -> None:
@@ -189,6 +192,7 @@ class Runtime:
     def _hinted(self, topic: str) -> None:
         self.namespaces.hinted(topic)
         self.upkeep.hinted(topic)
+        self.timers.hinted(topic)
         self.matching.hinted(topic)
         self.queries.hinted(topic)
         self.watching.changed(topic, remote=True)

@@ -8,6 +8,7 @@ leader's own death would delay all timers by its lease.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import logging
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,9 @@ _LOG = logging.getLogger(__name__)
 
 SCAN_SECONDS = 20.0
 """How often a process looks for orphaned timers, at least."""
+
+TOPIC = "timers"
+"""The hint that a process leaves timers to the others."""
 
 _GRACE_MS = 2000
 _CLAIM_LEASE_MS = 15_000
@@ -43,6 +47,9 @@ class Timers:
         self._limit = asyncio.Semaphore(_PARALLEL)
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
+        self._look = asyncio.Event()
+        self._closing = False
+        self.say: Callable[[str], None] = lambda topic: None
 
     async def start(self) -> None:
         """Begin."""
@@ -50,10 +57,18 @@ class Timers:
         self._loops = [loop.create_task(self._run_own()), loop.create_task(self._run_scan())]
 
     async def close(self) -> None:
-        """Stop; others take over what is armed."""
+        """Stop; others take over what is armed, and are told so."""
+        self._closing = True
         for task in (*self._loops, *self._tasks):
             task.cancel()
         await asyncio.gather(*self._loops, *self._tasks, return_exceptions=True)
+        if self._armed:
+            self.say(TOPIC)
+
+    def hinted(self, topic: str) -> None:
+        """Another process has said something."""
+        if topic == TOPIC:
+            self._look.set()
 
     def watch(self, job_id: str, at_ms: int) -> None:
         """This process has armed the run's timer for ``at_ms`` (0: disarmed it)."""
@@ -66,7 +81,7 @@ class Timers:
                 self._wake.set()
 
     async def _run_own(self) -> None:
-        while True:
+        while not self._closing:
             self._wake.clear()
             now = self._clock.now_ms()
             while self._heap and self._heap[0][0] <= now:
@@ -94,7 +109,8 @@ class Timers:
                 self.watch(job_id, self._clock.now_ms() + int(_RETRY_SECONDS * 1000))
 
     async def _run_scan(self) -> None:
-        while True:
+        # Before Python 3.12 `wait_for` may lose a cancellation; then this is the end.
+        while not self._closing:
             try:
                 pause = await self._scan()
             except ContractError as error:
@@ -104,7 +120,9 @@ class Timers:
                 # The scan is what covers for processes that died: it must not end.
                 _LOG.exception("timers could not be scanned")
                 pause = SCAN_SECONDS
-            await asyncio.sleep(pause)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._look.wait(), pause)
+            self._look.clear()
 
     async def _scan(self) -> float:
         """Take up overdue timers; how long to wait for the next look, in seconds."""

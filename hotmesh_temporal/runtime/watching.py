@@ -49,6 +49,12 @@ class Watching:
             if not watches:
                 del self._watches[job_id]
 
+    def end_waits(self) -> None:
+        """Let all waiters look whether they may still wait."""
+        for watches in self._watches.values():
+            for watch in watches:
+                watch.notify(remote=False)
+
     def changed(self, job_id: str, *, remote: bool = False) -> None:
         """The run has changed; ``remote``: in another process, so that this one does not know it yet."""
         for watch in self._watches.get(job_id, ()):

@@ -54,6 +54,21 @@ class KnowsTypes(Protocol):
         ...
 
 
+@runtime_checkable
+class Drains(Protocol):
+    """A frontend that can be left in order."""
+
+    def drain(self, seconds: float) -> None:
+        """In that many seconds no call will be taken any more. From now on health checks say so; long polls are
+        answered, and new ones last no longer than that. Everything else is served as before. Idempotent.
+        """
+        ...
+
+    def end_long_polls(self) -> None:
+        """Answer everybody who waits in a long poll now."""
+        ...
+
+
 class Listener(Protocol):
     """Something that takes requests from a socket to a frontend."""
 

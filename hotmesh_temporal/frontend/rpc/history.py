@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from temporalio.api.enums.v1 import EventType, HistoryEventFilterType
@@ -19,6 +18,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from ...engine.machines import workflow_task
+from ...runtime.draining import Patience
 from ...runtime.loaded import Loaded
 from ...runtime.service import Runtime
 from .. import tokens, validate
@@ -41,7 +41,8 @@ async def get_workflow_execution_history(
     validate.execution(request.execution, present=request.HasField("execution"))
     loaded, token = await _begin(runtime, request)
     if request.wait_new_event and _has_nothing_new(request, token, loaded):
-        loaded = await _wait(runtime, request, token, loaded, call.wait(_LONG_POLL_SECONDS))
+        patience = runtime.draining.patience(call.wait(_LONG_POLL_SECONDS))
+        loaded = await _wait(runtime, request, token, loaded, patience)
     if request.history_event_filter_type == _CLOSE_EVENT:
         features = str(call.metadata.get("supported-server-features", ""))
         return await _close_event(runtime, request, token, loaded, follows_chains=_FOLLOWS in features.split(","))
@@ -74,11 +75,10 @@ async def _wait(
     request: GetWorkflowExecutionHistoryRequest,
     token: HistoryPageToken,
     loaded: Loaded,
-    seconds: float,
+    patience: Patience,
 ) -> Loaded:
-    until = time.monotonic() + seconds
-    while _has_nothing_new(request, token, loaded) and (remaining := until - time.monotonic()) > 0:
-        loaded = await runtime.histories.wait_for_change(key_of(loaded), loaded, remaining)
+    while _has_nothing_new(request, token, loaded) and patience.remaining() > 0:
+        loaded = await runtime.histories.wait_for_change(key_of(loaded), loaded, patience)
     return loaded
 
 

@@ -70,7 +70,7 @@ async def next_task(runtime: Runtime, request: PollRequest, call: Call, poll: Po
     normal = request.task_queue.normal_name
     serves = QueueKey(request.namespace, activities, normal) if normal else None
     build_id = request.worker_version_capabilities.build_id
-    until = time.monotonic() + call.wait(_LONG_POLL_SECONDS)
+    until = time.monotonic() + runtime.draining.longest(call.wait(_LONG_POLL_SECONDS))
     while (remaining := until - time.monotonic()) > 0:
         found = await runtime.matching.poll(queue, remaining, request.identity, take, serves, build_id)
         if found is None:

@@ -18,6 +18,7 @@ from ...engine import model
 from ...errors import RpcError, invalid_argument, not_found, query_failed, workflow_not_ready
 from ...runtime.keys import QueueKey
 from ...runtime.loaded import Loaded
+from ...runtime.draining import Patience
 from ...runtime.queries import Attached
 from ...runtime.service import Runtime
 from .. import tokens, validate
@@ -88,7 +89,7 @@ async def _when_idle(runtime: Runtime, loaded: Loaded, attached: Attached, until
         remaining = until - time.monotonic()
         if remaining <= 0:
             raise _too_late()
-        loaded = await runtime.histories.wait_for_change(key_of(loaded), loaded, remaining)
+        loaded = await runtime.histories.wait_for_change(key_of(loaded), loaded, Patience(remaining))
     return loaded
 
 

@@ -89,6 +89,7 @@ async def list_clusters(runtime: Runtime, request: ListClustersRequest, call: Ca
 
 
 async def check_health(runtime: Runtime, request: HealthCheckRequest, call: Call) -> HealthCheckResponse:
-    """The service is up as long as it answers."""
-    del runtime, request, call
-    return HealthCheckResponse(status=HealthCheckResponse.SERVING)
+    """The service is up as long as it answers, but nobody should be sent to one that is about to stop."""
+    del request, call
+    leaving = runtime.draining.begun
+    return HealthCheckResponse(status=HealthCheckResponse.NOT_SERVING if leaving else HealthCheckResponse.SERVING)

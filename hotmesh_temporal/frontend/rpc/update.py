@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -120,14 +119,13 @@ async def _wait(
     runtime: Runtime, key: RunKey, update_id: str, number: int, stage: Stage.ValueType, call: Call
 ) -> _Progress:
     """Until the update is as far as ``stage``; as far as it is when the time is over."""
-    until = time.monotonic() + min(_LONGEST, call.wait(_LONGEST, margin=_AFTER_DEADLINE))
+    patience = runtime.draining.patience(min(_LONGEST, call.wait(_LONGEST, margin=_AFTER_DEADLINE)))
     loaded = await find(runtime, key.namespace, WorkflowExecution(workflow_id=key.workflow_id, run_id=key.run_id))
     while True:
         progress = await _progress(runtime, loaded, update_id, number)
-        remaining = until - time.monotonic()
-        if progress.stage >= stage or remaining <= 0:
+        if progress.stage >= stage or patience.remaining() <= 0:
             return progress
-        loaded = await runtime.histories.wait_for_change(key, loaded, remaining)
+        loaded = await runtime.histories.wait_for_change(key, loaded, patience)
 
 
 async def _progress(runtime: Runtime, loaded: Loaded, update_id: str, number: int) -> _Progress:
