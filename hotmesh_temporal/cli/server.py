@@ -22,7 +22,7 @@ from .groups import GroupedCommand
 from .options import connection_of, connection_options, log_level_option, log_to_stderr
 
 # How long calls that are under way may take once the server takes no new ones, in seconds. Long polls do not count.
-_GRACE_SECONDS = 10.0
+_GRACE_SECONDS = 5.0
 
 
 @click.command(cls=GroupedCommand)

@@ -11,6 +11,8 @@ import asyncio
 import contextlib
 import heapq
 import logging
+import math
+import time
 from collections.abc import Awaitable, Callable
 
 from ..contracts.errors import ContractError
@@ -22,6 +24,9 @@ _LOG = logging.getLogger(__name__)
 
 SCAN_SECONDS = 20.0
 """How often a process looks for orphaned timers, at least."""
+
+BUSY_SCAN_SECONDS = 5.0
+"""The same while others work: what one of them has armed for soon, it may have armed just before it was killed."""
 
 TOPIC = "timers"
 """The hint that a process leaves timers to the others."""
@@ -49,6 +54,7 @@ class Timers:
         self._loops: list[asyncio.Task[None]] = []
         self._look = asyncio.Event()
         self._closing = False
+        self._heard_at = -math.inf
         self.say: Callable[[str], None] = lambda topic: None
 
     async def start(self) -> None:
@@ -66,8 +72,10 @@ class Timers:
             self.say(TOPIC)
 
     def hinted(self, topic: str) -> None:
-        """Another process has said something."""
-        if topic == TOPIC:
+        """Another process has said something: it is at work."""
+        at_rest = time.monotonic() - self._heard_at > SCAN_SECONDS
+        self._heard_at = time.monotonic()
+        if topic == TOPIC or at_rest:
             self._look.set()
 
     def watch(self, job_id: str, at_ms: int) -> None:
@@ -130,10 +138,11 @@ class Timers:
         due = await self._store.claim_due_timers(overdue, _CLAIM_LIMIT, _CLAIM_LEASE_MS)
         for timer in due.timers:
             self._spawn(self._take_up(timer.timer_id, timer.fence))
+        longest = BUSY_SCAN_SECONDS if time.monotonic() - self._heard_at < SCAN_SECONDS else SCAN_SECONDS
         if due.next_fire_at_ms is None:
-            return SCAN_SECONDS
+            return longest
         until_next = (due.next_fire_at_ms + _GRACE_MS - self._clock.now_ms()) / 1000
-        return min(max(until_next, 0.5), SCAN_SECONDS)
+        return min(max(until_next, 0.5), longest)
 
     async def _take_up(self, timer_id: str, fence: int) -> None:
         async with self._limit:

@@ -5,6 +5,8 @@ One generic handler serves all RPCs. It only turns bytes into a call of the fron
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hmac
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,6 +17,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from ..errors import RpcError
+from .hanging_up import hang_up, stop_listening
 from .interface import Frontend
 from .methods import Method, by_path
 from .tls import WatchedCertificates
@@ -35,6 +38,8 @@ _OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.http2.max_ping_strikes", 0),
     ("grpc.max_concurrent_streams", 100_000),
 )
+# Until the clients have read what was sent to them: a connection that is closed before that may lose it.
+_LAST_WORDS_SECONDS = 0.1
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -76,7 +81,7 @@ class GrpcListener:
         except RuntimeError as error:
             raise OSError(f"cannot listen on {self._host}:{self._port}: {error}") from error
         await server.start()
-        self._server = server
+        self._server, self._port = server, port
         return f"{self._host}:{port}"
 
     def _bind(self, server: grpc.aio.Server, address: str) -> int:
@@ -88,7 +93,11 @@ class GrpcListener:
         """See `Listener.close`."""
         server, self._server = self._server, None
         if server is not None:
-            await server.stop(grace)
+            stop_listening(self._port)
+            await self._handler.finish(grace)
+            if hang_up(self._port):
+                await asyncio.sleep(_LAST_WORDS_SECONDS)
+            await server.stop(0)
 
 
 class _MethodHandler(Protocol):
@@ -102,6 +111,21 @@ class _Handler(grpc.GenericRpcHandler):
         self._frontend = frontend
         self._token = token
         self._handlers: dict[str, Any] = {}
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._finishing = False
+
+    async def finish(self, grace: float) -> None:
+        """Refuse new calls; those that run have ``grace`` seconds to end."""
+        self._finishing = True
+        if self._running:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), grace)
+
+    def _done(self, _: _Context) -> None:
+        self._running -= 1
+        if not self._running and self._finishing:
+            self._idle.set()
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         path: str = handler_call_details.method
@@ -120,7 +144,11 @@ class _Handler(grpc.GenericRpcHandler):
             metadata: dict[str, str | bytes] = dict(context.invocation_metadata() or ())
             if expected and not _authorized(metadata.pop("authorization", ""), expected):
                 await context.abort(grpc.StatusCode.UNAUTHENTICATED, "this endpoint serves its own process only")
+            if self._finishing:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "this server is about to stop: try another one")
             deadline: float | None = context.time_remaining()
+            self._running += 1
+            context.add_done_callback(self._done)  # its answer is sent by then
             try:
                 return await frontend.call(method.service, method.name, request, metadata=metadata, deadline=deadline)
             except RpcError as error:
@@ -148,6 +176,9 @@ def _logged(name: str, handle: _MethodHandler) -> _MethodHandler:
             return await handle(request, context)
         except (RpcError, grpc.aio.AbortError):
             raise
+        except grpc.aio.InternalError as error:
+            # The answer cannot be sent: the connection is gone, and with it whoever asked.
+            raise asyncio.CancelledError from error
         except Exception:
             _LOG.exception("%s failed", name)
             await context.abort(grpc.StatusCode.INTERNAL, f"internal error in {name}; see the log of the server")

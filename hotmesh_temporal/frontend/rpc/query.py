@@ -16,9 +16,9 @@ from temporalio.api.workflowservice.v1 import (
 
 from ...engine import model
 from ...errors import RpcError, invalid_argument, not_found, query_failed, workflow_not_ready
+from ...runtime.draining import Patience
 from ...runtime.keys import QueueKey
 from ...runtime.loaded import Loaded
-from ...runtime.draining import Patience
 from ...runtime.queries import Attached
 from ...runtime.service import Runtime
 from .. import tokens, validate
