@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import stat
 from collections.abc import Iterator
 
 _OPEN_FILES = "/dev/fd"
@@ -41,6 +42,15 @@ def _sockets_of(port: int) -> Iterator[tuple[int, socket.socket]]:
     except OSError:
         return  # Windows: connections end when the server is stopped
     for number in numbers:
+        if not _is_socket(number):
+            continue
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(number)) as copy:
             if copy.family in (socket.AF_INET, socket.AF_INET6) and copy.getsockname()[1] == port:
                 yield number, copy
+
+
+def _is_socket(number: int) -> bool:
+    try:
+        return stat.S_ISSOCK(os.fstat(number).st_mode)
+    except OSError:
+        return False  # closed meanwhile

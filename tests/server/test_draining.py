@@ -48,7 +48,7 @@ async def test_who_waits_is_answered_at_once_and_others_are_served_for_a_while(s
     assert not await client.service_client.check_health()
     await client.workflow_service.get_system_info(GetSystemInfoRequest())
     assert await poll(client) == b""  # it is not answered at once again, or workers would ask without end
-    assert DRAIN_SECONDS / 2 < time.monotonic() - begin
+    assert time.monotonic() - begin > DRAIN_SECONDS / 2
     assert await asyncio.to_thread(server.ended) == (0, "")
     assert time.monotonic() - begin < DRAIN_SECONDS + 3
     with pytest.raises(RPCError):
