@@ -122,8 +122,8 @@ class _Handler(grpc.GenericRpcHandler):
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), grace)
 
-    def _done(self, context: _Context) -> None:
-        del context
+    def _done(self, ctx: _Context) -> None:
+        del ctx
         self._running -= 1
         if not self._running and self._finishing:
             self._idle.set()
