@@ -10,7 +10,7 @@ import contextlib
 import hmac
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import grpc
 import grpc.aio
@@ -122,8 +122,7 @@ class _Handler(grpc.GenericRpcHandler):
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), grace)
 
-    def _done(self, ctx: _Context) -> None:
-        del ctx
+    def _done(self, _: _Context) -> None:
         self._running -= 1
         if not self._running and self._finishing:
             self._idle.set()
@@ -149,7 +148,8 @@ class _Handler(grpc.GenericRpcHandler):
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "this server is about to stop: try another one")
             deadline: float | None = context.time_remaining()
             self._running += 1
-            context.add_done_callback(self._done)  # its answer is sent by then
+            # Its answer is sent by then. (The stubs of grpcio want a class of theirs.)
+            context.add_done_callback(cast(Any, self._done))
             try:
                 return await frontend.call(method.service, method.name, request, metadata=metadata, deadline=deadline)
             except RpcError as error:
