@@ -24,6 +24,7 @@ from temporalio.api.errordetails.v1 import (
     NamespaceInvalidStateFailure,
     NamespaceNotFoundFailure,
     NotFoundFailure,
+    PermissionDeniedFailure,
     QueryFailedFailure,
     ResourceExhaustedFailure,
     WorkflowExecutionAlreadyStartedFailure,
@@ -122,6 +123,11 @@ def unimplemented(message: str) -> RpcError:
 def unavailable(message: str) -> RpcError:
     """The database cannot be reached right now; the caller may try again."""
     return RpcError(Code.UNAVAILABLE, message)
+
+
+def unauthorized(reason: str = "") -> RpcError:
+    """The caller may not do this, or is not who it says. No word of what is wrong, but for an authorizer's reason."""
+    return RpcError(Code.PERMISSION_DENIED, "Request unauthorized.", [PermissionDeniedFailure(reason=reason)])
 
 
 def workflow_not_found(workflow_id: str, run_id: str = "") -> RpcError:

@@ -8,6 +8,7 @@ import click
 
 # Command → where it is. Each is imported only when it is used, so that the start of one does not pay for the others.
 _COMMANDS = {
+    "api-key": "hotmesh_temporal.cli.api_key:api_key",
     "run": "hotmesh_temporal.cli.run:run",
     "quorum": "hotmesh_temporal.cli.quorum:quorum",
     "server": "hotmesh_temporal.cli.server:server",

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from hotmesh_temporal.authorization.files import InvalidAccess
 from hotmesh_temporal.connection import Connections, InvalidConnection
 from hotmesh_temporal.contracts.errors import ContractError
 from hotmesh_temporal.embedded import new_event_loop, new_frontend
@@ -66,6 +67,7 @@ def server(
         hotmesh-temporal server --ip 0.0.0.0 --drain-seconds 10
         hotmesh-temporal server --store postgresql://localhost/orders --stream nats://localhost --sub nats://localhost
         hotmesh-temporal server --ip 0.0.0.0 --tls-cert server.pem --tls-key server.key --tls-client-ca clients-ca.pem
+        hotmesh-temporal server --ip 0.0.0.0 --tls-cert server.pem --tls-key server.key --api-keys keys.toml
         temporal workflow list --address 127.0.0.1:7300
     """
     log_to_stderr(log_level)
@@ -73,7 +75,7 @@ def server(
     try:
         connections = connection_of(connection, store=store, stream=stream, sub=sub)
         loop.run_until_complete(_serve(connections, ip, port, drain_seconds, Access(**access)))
-    except (InvalidConnection, InvalidTls, ContractError, RpcError, OSError) as error:
+    except (InvalidConnection, InvalidAccess, InvalidTls, ContractError, RpcError, OSError) as error:
         raise click.ClickException(str(error)) from error
     finally:
         loop.close()
@@ -81,10 +83,10 @@ def server(
 
 async def _serve(connections: Connections, ip: str, port: int, drain_seconds: float, access: Access) -> None:
     stop = _stopped_by_signal()
-    certificates = access.certificates()
+    certificates, gate = access.certificates(), await access.gate()
     backend = connections.backend()
     frontend = new_frontend(backend)
-    listener = GrpcListener(frontend, host=ip, port=port, certificates=certificates)
+    listener = GrpcListener(frontend, host=ip, port=port, certificates=certificates, gate=gate)
     await frontend.start()
     try:
         address = await listener.start()

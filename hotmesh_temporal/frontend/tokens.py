@@ -68,6 +68,7 @@ class HistoryPageToken(msgspec.Struct, tag="h", array_like=True, forbid_unknown_
         return RunKey(self.namespace, self.workflow_id, self.run_id)
 
 
+_AnyTask = WorkflowTaskToken | ActivityTaskToken | QueryTaskToken
 _T = TypeVar("_T", WorkflowTaskToken, ActivityTaskToken, QueryTaskToken)
 
 
@@ -87,6 +88,14 @@ def decode_task(kind: type[_T], data: bytes, namespace: str) -> _T:
     if namespace and token.namespace != namespace:
         raise invalid_argument("Operation requested with a token from a different namespace.")
     return token
+
+
+def namespace_of_task(data: bytes) -> str:
+    """The namespace that a task token names; empty if it is none of ours."""
+    try:
+        return msgspec.msgpack.decode(data, type=_AnyTask).namespace
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return ""
 
 
 def decode_page(data: bytes, *, run_id: str, reverse: bool) -> HistoryPageToken:

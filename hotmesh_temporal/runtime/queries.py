@@ -24,7 +24,7 @@ from ..contracts.types import STREAM_GROUP_ENGINE, KeyParams, KeyType
 from ..errors import invalid_argument
 from .clock import Clock
 from .hints import Hints
-from .keys import QueueKey, TaskMessage, encode_task
+from .keys import QueueKey, TaskMessage, encode_task, run_key
 from .matching import Matching
 
 _LOG = logging.getLogger(__name__)
@@ -36,14 +36,16 @@ _BATCH = 20
 class Reply(msgspec.Struct):
     """A worker's answer on its way to the process that asked."""
 
+    namespace: str
     query_id: str
     answer: bytes
 
 
 @dataclass(slots=True)
 class Asked:
-    """A query that waits for its answer."""
+    """A query that waits for its answer, which only comes from workers of its namespace."""
 
+    namespace: str
     query_id: str
     answer: asyncio.Future[RespondQueryTaskCompletedRequest] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
@@ -66,8 +68,8 @@ def _as_answer(result: WorkflowQueryResult) -> RespondQueryTaskCompletedRequest:
     )
 
 
-def _reply(query_id: str, answer: RespondQueryTaskCompletedRequest) -> str:
-    return msgspec.msgpack.encode(Reply(query_id, answer.SerializeToString())).hex()
+def _reply(namespace: str, query_id: str, answer: RespondQueryTaskCompletedRequest) -> str:
+    return msgspec.msgpack.encode(Reply(namespace, query_id, answer.SerializeToString())).hex()
 
 
 class Queries:
@@ -89,7 +91,7 @@ class Queries:
     @contextmanager
     def attach(self, job_id: str, query: WorkflowQuery) -> Generator[Attached, None, None]:
         """Let the query travel with the run's next workflow task, if a worker of this process takes it."""
-        attached = Attached(self._clock.new_id(), query=query)
+        attached = Attached(run_key(job_id).namespace, self._clock.new_id(), query=query)
         self._attached.setdefault(job_id, {})[attached.query_id] = attached
         try:
             yield attached
@@ -134,7 +136,7 @@ class Queries:
         self, queue: QueueKey, job_id: str, query: WorkflowQuery, timeout: float
     ) -> RespondQueryTaskCompletedRequest | None:
         """The answer of a worker of ``queue``, or None after ``timeout`` seconds."""
-        asked = Asked(self._clock.new_id())
+        asked = Asked(queue.namespace, self._clock.new_id())
         self._asked[asked.query_id] = asked
         try:
             await self._send(queue, job_id, asked.query_id, query, timeout)
@@ -161,19 +163,19 @@ class Queries:
             raise invalid_argument(f"the query cannot be handed to a worker of another process: {error}") from error
         self._matching.published(offer, "")
 
-    async def answer(self, asker: str, query_id: str, answer: RespondQueryTaskCompletedRequest) -> bool:
+    async def answer(self, namespace: str, asker: str, query_id: str, answer: RespondQueryTaskCompletedRequest) -> bool:
         """A worker of this process has answered. False if nobody in this process waits for it any more."""
         if asker == self._engine_id:
-            return self._deliver(query_id, answer)
+            return self._deliver(namespace, query_id, answer)
         inbox = self._inbox_of(asker)
         try:
-            await self._stream.publish_messages(inbox, [_reply(query_id, answer)])
+            await self._stream.publish_messages(inbox, [_reply(namespace, query_id, answer)])
         except MessageTooLarge as error:
             failed = RespondQueryTaskCompletedRequest(
                 completed_type=QueryResultType.QUERY_RESULT_TYPE_FAILED,
                 error_message=f"the answer cannot be brought to the process that asked: {error}",
             )
-            await self._stream.publish_messages(inbox, [_reply(query_id, failed)])
+            await self._stream.publish_messages(inbox, [_reply(namespace, query_id, failed)])
         self.hints.say(inbox)
         return True
 
@@ -182,9 +184,10 @@ class Queries:
         if topic == self.inbox:
             self._look.set()
 
-    def _deliver(self, query_id: str, answer: RespondQueryTaskCompletedRequest) -> bool:
+    def _deliver(self, namespace: str, query_id: str, answer: RespondQueryTaskCompletedRequest) -> bool:
+        """False if nobody waits for it; a worker of another namespace has made up its token."""
         asked = self._asked.get(query_id)
-        if asked is None or asked.answer.done():
+        if asked is None or asked.answer.done() or asked.namespace != namespace:
             return False
         asked.answer.set_result(answer)
         return True
@@ -206,7 +209,9 @@ class Queries:
                 messages = []
             for message in messages:
                 reply = msgspec.msgpack.decode(bytes.fromhex(message.data), type=Reply)
-                self._deliver(reply.query_id, RespondQueryTaskCompletedRequest.FromString(reply.answer))
+                self._deliver(
+                    reply.namespace, reply.query_id, RespondQueryTaskCompletedRequest.FromString(reply.answer)
+                )
             if messages:
                 looks = 0
                 continue

@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 
 from ..errors import RpcError
 from .hanging_up import hang_up, stop_listening
-from .interface import Frontend
+from .interface import Frontend, Gate, Peer
 from .methods import Method, by_path
 from .tls import WatchedCertificates
 
@@ -54,6 +54,7 @@ class GrpcListener:
         port: The port; 0 picks a free one.
         token: When set, every request must carry ``authorization: Bearer <token>``.
         certificates: When set, clients must use TLS.
+        gate: When set, it is asked about every request.
     """
 
     def __init__(
@@ -64,8 +65,9 @@ class GrpcListener:
         port: int = 0,
         token: str | None = None,
         certificates: WatchedCertificates | None = None,
+        gate: Gate | None = None,
     ) -> None:
-        self._handler = _Handler(frontend, token)
+        self._handler = _Handler(frontend, token, gate)
         self._certificates = certificates
         self._host = host
         self._port = port
@@ -107,9 +109,10 @@ class _MethodHandler(Protocol):
 class _Handler(grpc.GenericRpcHandler):
     """Finds the method of a path; the answers are kept, so a call costs one dictionary look-up."""
 
-    def __init__(self, frontend: Frontend, token: str | None) -> None:
+    def __init__(self, frontend: Frontend, token: str | None, gate: Gate | None) -> None:
         self._frontend = frontend
         self._token = token
+        self._gate = gate
         self._handlers: dict[str, Any] = {}
         self._running = 0
         self._idle = asyncio.Event()
@@ -134,11 +137,11 @@ class _Handler(grpc.GenericRpcHandler):
             method = by_path().get(path)
             if method is None:
                 return _handler_of(_unknown(path))
-            handler = self._handlers[path] = _handler_of(self._dispatch(method), method.request.FromString)
+            handler = self._handlers[path] = _handler_of(self._dispatch(path, method), method.request.FromString)
         return handler
 
-    def _dispatch(self, method: Method) -> _MethodHandler:
-        frontend, expected = self._frontend, self._token and f"Bearer {self._token}".encode()
+    def _dispatch(self, path: str, method: Method) -> _MethodHandler:
+        frontend, gate, expected = self._frontend, self._gate, self._token and f"Bearer {self._token}".encode()
 
         async def handle(request: Message, context: _Context) -> Message:
             metadata: dict[str, str | bytes] = dict(context.invocation_metadata() or ())
@@ -151,12 +154,21 @@ class _Handler(grpc.GenericRpcHandler):
             # Its answer is sent by then. (The stubs of grpcio want a class of theirs.)
             context.add_done_callback(cast(Any, self._done))
             try:
+                if gate is not None:
+                    await gate.admit(path, request, metadata, _peer(context))
                 return await frontend.call(method.service, method.name, request, metadata=metadata, deadline=deadline)
             except RpcError as error:
                 await _fail(context, error)
                 raise
 
         return _logged(method.name, handle)
+
+
+def _peer(context: _Context) -> Peer:
+    shown = context.auth_context()
+    certificate = next(iter(shown.get("x509_pem_cert", ())), b"")
+    name = next(iter(shown.get("x509_common_name", ())), b"")
+    return Peer(certificate, name.decode(errors="replace"))
 
 
 def _authorized(given: str | bytes, expected: bytes) -> bool:

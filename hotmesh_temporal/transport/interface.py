@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from google.protobuf.message import Message
@@ -66,6 +67,35 @@ class Drains(Protocol):
 
     def end_long_polls(self) -> None:
         """Answer everybody who waits in a long poll now."""
+        ...
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Who is at the other end of a connection.
+
+    ``certificate``: what it showed, as PEM; empty if it showed none. It is verified. ``common_name``: of its subject.
+    """
+
+    certificate: bytes = b""
+    common_name: str = ""
+
+
+class Gate(Protocol):
+    """Says which requests may come in."""
+
+    async def admit(self, path: str, request: Message, metadata: Metadata, peer: Peer) -> None:
+        """Return for a request that its sender may make.
+
+        Args:
+            path: The RPC, such as ``/temporal.api.workflowservice.v1.WorkflowService/StartWorkflowExecution``.
+            request: What it asks for. Not to be changed.
+            metadata: The request's headers, names in lower case.
+            peer: Who sent it.
+
+        Raises:
+            RpcError: It may not. PERMISSION_DENIED.
+        """
         ...
 
 

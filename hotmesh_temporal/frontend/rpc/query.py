@@ -134,6 +134,6 @@ async def respond_query_task_completed(
     token = tokens.decode_task(QueryTaskToken, request.task_token, request.namespace)
     if request.completed_type not in _ANSWERS:
         return RespondQueryTaskCompletedResponse()  # like the server, which leaves its asker to the deadline
-    if not await runtime.queries.answer(token.asker, token.query_id, request):
+    if not await runtime.queries.answer(token.namespace, token.asker, token.query_id, request):
         raise not_found("query task not found, or already expired")
     return RespondQueryTaskCompletedResponse()
