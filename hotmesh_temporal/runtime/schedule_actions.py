@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 from temporalio.api.common.v1 import Payloads
@@ -30,6 +30,12 @@ _LOG = logging.getLogger(__name__)
 
 _REJECT = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
 _ALLOW = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+"""Of the years 1 to 9999."""
+_CYCLE = 146_097 * 86_400
+"""Seconds of 400 years."""
+
 _COPIED = (
     "workflow_type", "task_queue", "input", "workflow_execution_timeout", "workflow_run_timeout",
     "workflow_task_timeout", "retry_policy", "memo", "search_attributes", "header", "user_metadata", "priority",
@@ -136,10 +142,17 @@ def identity_of(record: ScheduleRecord) -> str:
     return f"temporal-scheduler-{record.namespace}-{record.schedule_id}"
 
 
+def _written(second: int) -> str:
+    """A time as RFC 3339 has it, also one of a year that `datetime` does not know: the calendar repeats itself."""
+    cycles = 0 if _FIRST_SECOND <= second <= _LAST_SECOND else (second - _FIRST_SECOND) // _CYCLE
+    time = _EPOCH + timedelta(seconds=second - cycles * _CYCLE)
+    return f"{time.year + 400 * cycles:04}-{time:%m-%dT%H:%M:%SZ}"
+
+
 def start_request(draft: Draft, start: Start) -> StartWorkflowExecutionRequest:
     """The request that starts the workflow for a due time; always the same for the same time of the same schedule."""
     record, action = draft.record, draft.schedule.action.start_workflow
-    nominal = datetime.fromtimestamp(start.nominal // SECOND, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    nominal = _written(start.nominal // SECOND)
     request = StartWorkflowExecutionRequest(
         namespace=record.namespace,
         workflow_id=f"{action.workflow_id}-{nominal}",

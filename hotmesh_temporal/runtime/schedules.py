@@ -335,4 +335,4 @@ def _check_same(record: ScheduleRecord, new: NewSchedule) -> None:
     """The schedule was made by the same request."""
     if record.request_id != new.request_id:
         message = f'schedule "{new.schedule_id}" is already registered'
-        raise already_started(message, record.request_id, record.incarnation, record.incarnation)
+        raise already_started(message, "", "", "")

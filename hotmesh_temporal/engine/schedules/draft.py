@@ -32,6 +32,8 @@ _AT_ONCE = 20
 _PAUSE = SECOND
 """Between two steps of a backfill."""
 _MILLISECOND = 1_000_000
+_LONGEST = 2**63 - 1
+"""The longest duration of the server, some 292 years."""
 
 
 @dataclass(slots=True)
@@ -291,7 +293,8 @@ class Draft:
         policies = self.schedule.policies
         if not policies.HasField("catchup_window"):
             return self.limits.schedule_catchup_window
-        return max(nanos(policies.catchup_window), self.limits.schedule_catchup_minimum)
+        window = min(nanos(policies.catchup_window), _LONGEST)
+        return max(window, self.limits.schedule_catchup_minimum)
 
 
 @lru_cache(maxsize=500)

@@ -48,6 +48,10 @@ def parse(text: str, namespace: Namespace) -> ListFilter:
     return ListFilter(condition, group_by)
 
 
+_BEFORE_QUERY = 110
+"""How much the server has before the query of a list of schedules, about."""
+
+
 def parse_for_schedules(text: str, namespace: Namespace, id_prefix: str) -> Condition:
     """What a query text asks of schedules, whose workflow ids begin with ``id_prefix``. INVALID_ARGUMENT."""
     text = text.strip()
@@ -67,5 +71,8 @@ def parse_for_schedules(text: str, namespace: Namespace, id_prefix: str) -> Cond
     if compiler.names_reserved:
         raise invalid_argument(f'invalid query filter for schedules: cannot filter on "{compiler.names_reserved}"')
     if query.order_by:
-        raise not_supported("'ORDER BY' clause")
+        # The server puts the query into parentheses, and there is no order in there.
+        raise invalid_argument(
+            f"invalid query: malformed SQL query: syntax error at position {_BEFORE_QUERY + len(text)} near 'order'"
+        )
     return condition

@@ -20,10 +20,11 @@ _MOST_COMPARISONS, _MOST_VALUES = 400, 2000
 """Of one query; and of all its INs together. Databases allow for more, but not for much more."""
 
 _ALIASES = {"ScheduleId": "WorkflowId"}
+_ALIASES_OF_SCHEDULES = {**_ALIASES, "TemporalScheduleId": "WorkflowId"}
 _Compared = SearchValue | list[SearchValue]
 
-_OF_SCHEDULES = "TemporalSchedulePaused"
-"""The one of the service's own attributes that schedules can be asked for."""
+_OF_SCHEDULES = ("TemporalSchedulePaused", "ScheduleId")
+"""What schedules can be asked for of the service's own attributes."""
 
 _GROUPS = (STATUS, DIVISION)
 
@@ -79,8 +80,11 @@ class Compiler:
             raise invalid(f"it has more than {_MOST_COMPARISONS} comparisons")
         if not isinstance(node, Column):
             raise wrong(f"must be a column name but was {node.go}")
-        name = _ALIASES.get(node.name, node.name)
-        if (node.name in SYSTEM or node.name in PREDEFINED) and node.name != _OF_SCHEDULES:
+        aliases = _ALIASES_OF_SCHEDULES if self._schedule_prefix else _ALIASES
+        name = aliases.get(node.name, node.name)
+        if node.name not in _OF_SCHEDULES and (
+            node.name.startswith(_OWN_PREFIX) or name in SYSTEM or name in PREDEFINED
+        ):
             self.names_reserved = self.names_reserved or node.name
         for known in (name, _OWN_PREFIX + name):
             kind = kind_of(known, self._namespace) or SYSTEM.get(known)

@@ -63,10 +63,10 @@ _REUSE_POLICIES = (
 async def create_schedule(runtime: Runtime, request: CreateScheduleRequest, call: Call) -> CreateScheduleResponse:
     """Make a schedule."""
     del call
-    _check_id(request.schedule_id)
-    validate.length_at_most("WorkflowId", ID_PREFIX + request.schedule_id)
     if not request.request_id:
         raise invalid_argument("RequestId is not set on request.")
+    _check_id(request.schedule_id)
+    validate.length_at_most("WorkflowId", ID_PREFIX + request.schedule_id)
     validate.length("RequestId", request.request_id)
     schedule = _with_canonical_spec(request.schedule)
     await _check_action(runtime, request.namespace, schedule.action.start_workflow, schedule)
@@ -112,6 +112,8 @@ async def update_schedule(runtime: Runtime, request: UpdateScheduleRequest, call
     _check_id(request.schedule_id)
     schedule = Schedule()
     schedule.CopyFrom(request.schedule)
+    if not schedule.action.HasField("start_workflow"):
+        raise invalid_argument("Only StartWorkflow action is supported for schedules")
     await _check_action(runtime, request.namespace, schedule.action.start_workflow, schedule)
     schedule = _with_canonical_spec(schedule)
     await _check_attributes(runtime, request.namespace, request.search_attributes)
