@@ -24,7 +24,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from hotmesh_temporal.engine.schedules import CompiledSpec, canonical, compile_spec
+from hotmesh_temporal.engine.schedules import CompiledSpec, TooMuchExcluded, canonical, compile_spec
 from hotmesh_temporal.errors import RpcError
 
 SECOND = 1_000_000_000
@@ -107,7 +107,7 @@ class Comparison:
         start, end = (int(each.timestamp()) * SECOND for each in window)
         try:
             ours = compiled.times(start, end, seed, WINDOW)
-        except RpcError as error:
+        except TooMuchExcluded as error:
             ours = str(error)
         if len(ours) == WINDOW and isinstance(ours, list):
             end = ours[-1]

@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.schedule.v1 import IntervalSpec, Range, ScheduleSpec, StructuredCalendarSpec
 
 from compat_tests.schedule_specs import SpecMaker
-from hotmesh_temporal.engine.schedules import CompiledSpec, canonical, compile_spec
+from hotmesh_temporal.engine.schedules import CompiledSpec, TooMuchExcluded, canonical, compile_spec
 from hotmesh_temporal.engine.schedules.spec_calendar import Calendar
 from hotmesh_temporal.engine.schedules.spec_fingerprint import fingerprint32
 from hotmesh_temporal.engine.schedules.spec_zone import zone as region
@@ -148,5 +148,29 @@ def test_a_whole_year_that_is_excluded_takes_no_time() -> None:
     each_second = ScheduleSpec(
         interval=[IntervalSpec(interval=Duration(seconds=1))], exclude_structured_calendar=[all_2027]
     )
-    with pytest.raises(RpcError, match="too many exclusions"):
+    with pytest.raises(TooMuchExcluded, match="too many exclusions"):
         compile_spec(each_second).times(nanoseconds("2027-01-01"), nanoseconds("2028-01-02"), "")
+
+
+def test_a_day_that_a_zone_leaves_out_is_left_out() -> None:
+    """The Temporal server begins with the day before again and again."""
+    spec = compile_spec(ScheduleSpec(cron_string=["CRON_TZ=Pacific/Apia 0 */12 * * *"]))
+    assert times(spec, "2011-12-29T00:00:00", 4) == [
+        "2011-12-29T10:00:00",
+        "2011-12-29T22:00:00",
+        "2011-12-30T10:00:00",
+        "2011-12-30T22:00:00",
+    ]
+
+
+def test_exclusions_with_negative_numbers_are_refused_and_with_too_large_ones_exclude_nothing() -> None:
+    """The Temporal server has an internal error for the first, or no memory left."""
+    for wrong in (Range(start=-1), Range(end=5, step=-1)):
+        with pytest.raises(RpcError, match="Year of an exclusion has a negative St"):
+            compile_spec(ScheduleSpec(exclude_structured_calendar=[StructuredCalendarSpec(year=[wrong])]))
+    large = StructuredCalendarSpec(second=[Range(end=58), Range(start=60, end=2**31 - 1)])
+    for name in ("minute", "hour", "day_of_month", "month", "day_of_week"):
+        getattr(large, name).append(Range(start=0, end=2**31 - 1))
+    hourly = IntervalSpec(interval=Duration(seconds=3600), phase=Duration(seconds=59))
+    spec = compile_spec(ScheduleSpec(interval=[hourly], exclude_structured_calendar=[large]))
+    assert times(spec, "2026-01-01", 1) == ["2026-01-01T00:00:59"]

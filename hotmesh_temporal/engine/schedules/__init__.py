@@ -1,5 +1,5 @@
 """Schedules: when they are due, and what they do then."""
 
-from .spec import CompiledSpec, NextTime, canonical, compile_spec
+from .spec import CompiledSpec, NextTime, TooMuchExcluded, canonical, compile_spec
 
-__all__ = ["CompiledSpec", "NextTime", "canonical", "compile_spec"]
+__all__ = ["CompiledSpec", "NextTime", "TooMuchExcluded", "canonical", "compile_spec"]

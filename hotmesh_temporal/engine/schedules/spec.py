@@ -5,13 +5,12 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.schedule.v1 import IntervalSpec, ScheduleSpec
 
 from ...errors import RpcError, invalid_argument
 from ..context import SECOND
 from .spec_calendar import Calendar
-from .spec_check import checked, filled_in, nanoseconds
+from .spec_check import BEGINNING_OF_GO, checked, filled_in, instant, nanoseconds
 from .spec_fingerprint import fingerprint32
 from .spec_numbers import TextError
 from .spec_zone import UnknownZone, zone
@@ -21,19 +20,21 @@ _LONGEST_JITTER = 2**32 - 1
 """In milliseconds."""
 _LATEST = 4_133_980_800
 """2101-01-01 UTC, in seconds since 1970."""
-_BEGINNING_OF_GO = 62_135_596_800
-"""Seconds from the year 1 to 1970."""
 _GO_TIME = struct.Struct(">BqiH")
 """A time as Go stores it: version, seconds, nanoseconds, minutes ahead of UTC (all ones: UTC itself)."""
 _EXCLUDED = 14 * 24 * 3600
 """How many times may be excluded one after another: the server looks at so many, and gives up."""
-_STEPS = 10_000
-"""How many stretches of excluded times we look at (some 0.3 s). A stretch is some seconds, minutes, hours, or a day."""
-_TOO_MUCH_EXCLUDED = "the schedule calendar specification has too many exclusions. Please modify the specification."
+_STEPS = 40_000
+"""How many stretches of excluded times we look at (about a second): seconds, minutes, hours, a day each."""
 
 
-class _TooMuchExcluded(Exception):
-    """The search for a time that is not excluded was given up."""
+class TooMuchExcluded(Exception):
+    """The search for a time that is not excluded was given up. The text is the server's."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the schedule calendar specification has too many exclusions. Please modify the specification."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,12 @@ class CompiledSpec:
         self._calendars = [Calendar(each, place) for each in spec.structured_calendar]
         self._excluded = [Calendar(each, place) for each in spec.exclude_structured_calendar]
         self._intervals = [_interval(each) for each in spec.interval]
-        self._start = _nanoseconds_since_1970(spec.start_time)
-        self._end = _nanoseconds_since_1970(spec.end_time) if spec.HasField("end_time") else None
+        self._start = instant(spec.start_time)
+        self._end = instant(spec.end_time) if spec.HasField("end_time") else None
         self._jitter = nanoseconds(spec.jitter)
         self._last: tuple[int, int | None] = (-2, None)
+        self._over_after: int | None = None
+        """From where on a search has found that there is nothing more; it may have taken long."""
 
     def next_time(self, after: int, jitter_seed: str = "") -> NextTime | None:
         """The first time after ``after`` (nanoseconds since 1970) that matches, None if there is none.
@@ -67,26 +70,26 @@ class CompiledSpec:
         """
         try:
             return self._next_time(after, jitter_seed)
-        except _TooMuchExcluded:
+        except TooMuchExcluded:
             return None
 
     def times(self, start: int, end: int, jitter_seed: str = "", most: int = 1000) -> list[int]:
         """Times (with jitter) after ``start`` and not after ``end``, in nanoseconds since 1970; the first ``most``.
 
-        Raises INVALID_ARGUMENT for a spec that excludes too much.
+        Raises `TooMuchExcluded`.
         """
         found: list[int] = []
-        try:
-            due = self._next_time(start, jitter_seed)
-            while due and due.next <= end and len(found) < most:
-                found.append(due.next)
-                due = self._next_time(due.next, jitter_seed) if len(found) < most else None
-        except _TooMuchExcluded as error:
-            raise invalid_argument(_TOO_MUCH_EXCLUDED) from error
+        due = self._next_time(start, jitter_seed)
+        while due and due.next <= end and len(found) < most:
+            found.append(due.next)
+            due = self._next_time(due.next, jitter_seed) if len(found) < most else None
         return found
 
     def _next_time(self, after: int, seed: str) -> NextTime | None:
-        nominal = self._following(max(after, self._start - SECOND) // SECOND)
+        begin = max(after, self._start - SECOND) // SECOND
+        if self._over_after is not None and begin >= self._over_after:
+            return None
+        nominal = self._following(begin)
         steps = excluded = 0
         while nominal is not None and not self._is_over(nominal):
             until = max((each.matches_until(nominal) for each in self._excluded if each.matches(nominal)), default=-1)
@@ -95,8 +98,9 @@ class CompiledSpec:
                 return NextTime(due, due + self._delay(nominal, seed))
             steps, excluded = steps + 1, excluded + self._count(nominal, until)
             if steps >= _STEPS or excluded >= _EXCLUDED:
-                raise _TooMuchExcluded
+                raise TooMuchExcluded()
             nominal = self._following(until)
+        self._over_after = begin
         return None
 
     def _count(self, first: int, last: int) -> int:
@@ -125,7 +129,7 @@ class CompiledSpec:
         following = self._following(nominal)
         if following is not None:
             longest = min(longest, (following - nominal) * SECOND)
-        hashed = fingerprint32(_GO_TIME.pack(1, nominal + _BEGINNING_OF_GO, 0, 0xFFFF) + seed.encode())
+        hashed = fingerprint32(_GO_TIME.pack(1, nominal + BEGINNING_OF_GO, 0, 0xFFFF) + seed.encode())
         return (hashed * min(longest // _MILLISECOND, _LONGEST_JITTER) >> 32) * _MILLISECOND
 
 
@@ -151,10 +155,6 @@ def _interval(spec: IntervalSpec) -> _Interval:
     return _Interval(max(nanoseconds(spec.interval) // SECOND, 1), nanoseconds(spec.phase) // SECOND)
 
 
-def _nanoseconds_since_1970(time: Timestamp) -> int:
-    return time.seconds * SECOND + time.nanos
-
-
 def compile_spec(spec: ScheduleSpec) -> CompiledSpec:
     """The times of a spec, in any form. Raises INVALID_ARGUMENT for one that the server does not take."""
     try:
@@ -166,11 +166,12 @@ def compile_spec(spec: ScheduleSpec) -> CompiledSpec:
 def canonical(spec: ScheduleSpec) -> ScheduleSpec:
     """The spec as DescribeSchedule shows it: texts as structured calendars and intervals, ranges with end and step.
 
-    Raises INVALID_ARGUMENT for one that the server does not take; the time zone is looked up only by `compile_spec`.
+    Raises INVALID_ARGUMENT for one that the server does not take.
     """
     try:
         found = checked(spec)
-    except TextError as error:
+        zone(found.timezone_name, found.timezone_data)
+    except (TextError, UnknownZone) as error:
         raise _invalid(error) from error
     filled_in(found)
     return found

@@ -51,11 +51,12 @@ class Calendar:
 
     def __init__(self, spec: StructuredCalendarSpec, zone: Zone) -> None:
         self._zone = zone
-        self._years = _values(spec.year) or _EVERY_YEAR
-        self._months = _values(spec.month)
-        self._days = frozenset(_values(spec.day_of_month))
-        self._weekdays = frozenset(_values(spec.day_of_week))
-        self._hours, self._minutes, self._seconds = _values(spec.hour), _values(spec.minute), _values(spec.second)
+        self._years = _values(spec.year, LAST_YEAR) if spec.year else _EVERY_YEAR
+        self._months = _values(spec.month, 12)
+        self._days = frozenset(_values(spec.day_of_month, 31))
+        self._weekdays = frozenset(_values(spec.day_of_week, 6))
+        self._hours = _values(spec.hour, 23)
+        self._minutes, self._seconds = _values(spec.minute, 59), _values(spec.second, 59)
         self._any_weekday = self._weekdays >= frozenset(range(7))
         clock = self._hours and self._minutes and self._seconds
         self._never = not (clock and self._months and self._days and self._weekdays)
@@ -118,9 +119,10 @@ class Calendar:
             if not self._to_time(clock):
                 continue
             found = self._zone.instant(clock.wall())
-            if self._zone.wall(found) % DAY // HOUR == clock.hour:
-                return found + HOUR if clock.again else found
-            # The clock never shows this hour.
+            due = found + HOUR if clock.again else found
+            if self._zone.wall(found) // HOUR == clock.wall() // HOUR and due > instant:
+                return due
+            # The clock never shows this hour. (If it is a whole day, the server goes back by one, again and again.)
             clock.hour, clock.minute, clock.second = clock.hour + 1, 0, 0
         return None
 
@@ -211,8 +213,9 @@ def _run(values: tuple[int, ...], value: int) -> int:
     return value
 
 
-def _values(ranges: Iterable[Range]) -> tuple[int, ...]:
+def _values(ranges: Iterable[Range], most: int) -> tuple[int, ...]:
+    """The numbers of the ranges, sorted. Larger ones than ``most`` are left out: exclusions may have such."""
     found: set[int] = set()
     for each in ranges:
-        found.update(range(each.start, max(each.start, each.end) + 1, each.step or 1))
+        found.update(range(each.start, min(max(each.start, each.end), most) + 1, each.step or 1))
     return tuple(sorted(found))

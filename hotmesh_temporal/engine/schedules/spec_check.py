@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.schedule.v1 import IntervalSpec, Range, ScheduleSpec, StructuredCalendarSpec
 
 from ..context import SECOND
 from .spec_numbers import TextError
 from .spec_text import FIRST_YEAR, LAST_YEAR, cron, structured
+
+BEGINNING_OF_GO = 62_135_596_800
+"""Seconds from the year 1, where the times of Go begin, to 1970."""
 
 _COMMENT_BYTES = 200
 _LARGEST = 2**63 - 1
@@ -32,6 +36,12 @@ def nanoseconds(duration: Duration) -> int:
     return max(min(duration.seconds * SECOND + duration.nanos, _LARGEST), -_LARGEST - 1)
 
 
+def instant(time: Timestamp) -> int:
+    """Nanoseconds since 1970. Far from there, the server's seconds since the year 1 overflow."""
+    seconds = (time.seconds + BEGINNING_OF_GO + 2**63) % 2**64 - 2**63 - BEGINNING_OF_GO
+    return seconds * SECOND + time.nanos
+
+
 def checked(spec: ScheduleSpec) -> ScheduleSpec:
     """The spec with structured calendars and intervals only. Raises `TextError`."""
     for interval in spec.interval:
@@ -46,6 +56,8 @@ def checked(spec: ScheduleSpec) -> ScheduleSpec:
     _add_crons(spec, found)
     for calendar in found.structured_calendar:
         _check_calendar(calendar)
+    for calendar in found.exclude_structured_calendar:
+        _check_excluded(calendar)
     for interval in found.interval:
         _check_interval(interval)
     return found
@@ -93,6 +105,15 @@ def _check_calendar(calendar: StructuredCalendarSpec) -> None:
         wrong.append("comment is too long")
     if wrong:
         raise TextError(f"invalid calendar spec: {', '.join(wrong)}")
+
+
+def _check_excluded(calendar: StructuredCalendarSpec) -> None:
+    """The server takes what is too large, which excludes nothing, and has an internal error for what is negative."""
+    for name, (title, _, _) in _BOUNDS.items():
+        for each in getattr(calendar, name):
+            if each.start < 0 or each.step < 0:
+                part = "Start" if each.start < 0 else "Step"
+                raise TextError(f"invalid calendar spec: {title} of an exclusion has a negative {part}")
 
 
 def _range_problems(each: Range, title: str, least: int, most: int) -> Iterator[str]:
