@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 _GROUPS: dict[str, tuple[str, ...]] = {
-    "the times of a schedule are not listed yet": ("ListScheduleMatchingTimes",),
     "worker versioning and deployments are not there yet": (
         "UpdateWorkerBuildIdCompatibility",
         "GetWorkerBuildIdCompatibility",

@@ -134,14 +134,14 @@ class Schedules:
         draft.set_schedule(new.schedule)
         return draft
 
-    async def find(self, namespace: str, schedule_id: str) -> Draft:
-        """One, as it is now. NOT_FOUND."""
+    async def find(self, namespace: str, schedule_id: str, *, ended: bool = False) -> Draft:
+        """One, as it is now. NOT_FOUND, also if it has ended, unless such ones are asked for too (``ended``)."""
         job = schedule_job(namespace, schedule_id)
         stored = await self._load(job)
         if stored is None:
             raise workflow_not_found(ID_PREFIX + schedule_id)
         draft = await self._draft(job, stored)
-        if draft.record.closed_at:
+        if draft.record.closed_at and not ended:
             raise not_found("schedule not found")
         return draft
 

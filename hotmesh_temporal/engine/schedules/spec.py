@@ -92,7 +92,7 @@ class CompiledSpec:
         nominal = self._following(begin)
         steps = excluded = 0
         while nominal is not None and not self._is_over(nominal):
-            until = max((each.matches_until(nominal) for each in self._excluded if each.matches(nominal)), default=-1)
+            until = self._excluded_until(nominal)
             if until < 0:
                 due = nominal * SECOND
                 return NextTime(due, due + self._delay(nominal, seed))
@@ -106,6 +106,11 @@ class CompiledSpec:
     def _count(self, first: int, last: int) -> int:
         """How many times are in a stretch of excluded ones; too few where calendars and intervals lie upon another."""
         return max(each.count(first, last) for each in (*self._calendars, *self._intervals))
+
+    def _excluded_until(self, nominal: int) -> int:
+        """The end of a stretch that an exclusion has; -1 if none has that time."""
+        until = max((each.matches_until(nominal) for each in self._excluded if each.matches(nominal)), default=-1)
+        return until if self._end is None else min(until, self._end // SECOND)
 
     def _is_over(self, nominal: int) -> bool:
         return nominal >= _LATEST or (self._end is not None and nominal * SECOND > self._end)

@@ -18,6 +18,7 @@ from temporalio.api.workflowservice.v1 import (
     CreateScheduleRequest,
     DeleteScheduleRequest,
     DescribeScheduleRequest,
+    ListScheduleMatchingTimesRequest,
     ListSchedulesRequest,
     PatchScheduleRequest,
     UpdateScheduleRequest,
@@ -49,6 +50,7 @@ ROWS = (
     Rows(DeleteScheduleRequest, honoured={"namespace", "schedule_id"}, no_effect=_IDENTITY),
     Rows(ListSchedulesRequest, honoured={"namespace", "maximum_page_size", "next_page_token", "query"}),
     Rows(CountSchedulesRequest, honoured={"namespace", "query"}),
+    Rows(ListScheduleMatchingTimesRequest, honoured={"namespace", "schedule_id", "start_time", "end_time"}),
     Rows(Schedule, honoured={"spec", "action", "policies", "state"}),
     Rows(
         ScheduleSpec,
