@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 
 from ..errors import RpcError
 from .hanging_up import hang_up, stop_listening
+from .inspection import open_handlers
 from .interface import Frontend, Gate, Peer
 from .methods import Method, by_path
 from .tls import WatchedCertificates
@@ -68,6 +69,7 @@ class GrpcListener:
         gate: Gate | None = None,
     ) -> None:
         self._handler = _Handler(frontend, token, gate)
+        self._open = () if token else open_handlers(frontend)
         self._certificates = certificates
         self._host = host
         self._port = port
@@ -76,7 +78,7 @@ class GrpcListener:
     async def start(self) -> str:
         """See `Listener.start`."""
         server = grpc.aio.server(
-            handlers=(self._handler,), options=_OPTIONS, compression=grpc.Compression.NoCompression
+            handlers=(*self._open, self._handler), options=_OPTIONS, compression=grpc.Compression.NoCompression
         )
         try:
             port = self._bind(server, f"{self._host}:{self._port}")

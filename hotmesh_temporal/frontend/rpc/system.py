@@ -13,7 +13,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.bridge.proto.health.v1 import HealthCheckRequest, HealthCheckResponse
 
-from ...errors import invalid_argument
+from ...errors import invalid_argument, not_found
 from ...runtime.cluster import CLUSTER_NAME
 from ...runtime.service import Runtime
 
@@ -25,6 +25,13 @@ SERVER_VERSION = "1.32.0"
 
 _SHARDS, _FIRST_FAILOVER_VERSION, _FAILOVER_INCREMENT = 1, 1, 10
 """What a Temporal server says that stands alone, too."""
+
+_HEALTHY = {
+    "",
+    "temporal.api.workflowservice.v1.WorkflowService",
+    "temporal.api.operatorservice.v1.OperatorService",
+}
+"""Whose health may be asked for."""
 
 _CLIENTS = {
     "temporal-go": "<2.0.0",
@@ -90,6 +97,8 @@ async def list_clusters(runtime: Runtime, request: ListClustersRequest, call: Ca
 
 async def check_health(runtime: Runtime, request: HealthCheckRequest, call: Call) -> HealthCheckResponse:
     """The service is up as long as it answers, but nobody should be sent to one that is about to stop."""
-    del request, call
+    del call
+    if request.service not in _HEALTHY:
+        raise not_found("unknown service")
     leaving = runtime.draining.begun
     return HealthCheckResponse(status=HealthCheckResponse.NOT_SERVING if leaving else HealthCheckResponse.SERVING)
