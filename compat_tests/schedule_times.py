@@ -44,6 +44,8 @@ class Tally:
     specs: int = 0
     refused: int = 0
     times: int = 0
+    given_up: int = 0
+    """Windows in which ours gives up a search through exclusions that the server does not (yet)."""
 
 
 class Comparison:
@@ -113,6 +115,9 @@ class Comparison:
             end = ours[-1]
         theirs = await self._matching(schedule_id, start, end)
         self.tally.times += len(theirs)
+        if isinstance(ours, str) and not theirs:
+            self.tally.given_up += 1
+            return ""
         return (
             "" if ours == theirs else _difference(f"times {window[0]} {window[1]}", _readable(ours), _readable(theirs))
         )

@@ -41,6 +41,7 @@ async def test_made_up_specs(comparison: Comparison, request: pytest.FixtureRequ
     print(f"seeds {first} to {first + count - 1}: {tally}")
     assert not wrong, "\n\n".join(wrong)
     assert tally.refused < tally.specs / 3, "too few of the specs are valid"
+    assert tally.given_up < 2 + tally.specs / 200, "too many searches through exclusions were given up"
     assert tally.times > 20 * tally.specs, "too few times were compared"
 
 
