@@ -25,6 +25,8 @@ from .service_client import HotMeshServiceClient
 if TYPE_CHECKING:
     # The class below then takes the place of the SDK's.
     from temporalio.client import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary, reportAssignmentType]
+
+    from .telemetry import Telemetry
 else:
     __all__ = temporalio.client.__all__
 
@@ -105,6 +107,7 @@ class Client(temporalio.client.Client, metaclass=_mirror.Extends):
         *,
         connection: Any = None,
         connections: Mapping[str, Any] | None = None,
+        telemetry: Telemetry | None = None,
         plugins: Sequence[temporalio.client.Plugin] = (),
         **options: Unpack[ConnectOptions],
     ) -> Self:
@@ -117,6 +120,7 @@ class Client(temporalio.client.Client, metaclass=_mirror.Extends):
                 SQLite file. When nothing is given: the environment, then ``temporal.toml``, then a SQLite file in
                 ``.hotmesh/`` under the working directory.
             connections: The same by service: "store", "stream", "sub", "search".
+            telemetry: Metrics and traces of the engine. The first client of a database in this process decides.
             plugins: As in the SDK; `HotMeshPlugin` is added when it is not among them.
             options: As in the SDK.
 
@@ -124,7 +128,7 @@ class Client(temporalio.client.Client, metaclass=_mirror.Extends):
             InvalidConnection: The connection cannot be understood or is not supported.
             ConnectionFailed: The database cannot be used.
         """
-        chosen = _with_hotmesh(plugins, connection, connections)
+        chosen = _with_hotmesh(plugins, connection, connections, telemetry)
         return await super().connect(target_host or "", plugins=chosen, **options)
 
     async def close(self) -> None:
@@ -134,10 +138,13 @@ class Client(temporalio.client.Client, metaclass=_mirror.Extends):
 
 
 def _with_hotmesh(
-    plugins: Sequence[temporalio.client.Plugin], connection: Any, connections: Mapping[str, Any] | None
+    plugins: Sequence[temporalio.client.Plugin],
+    connection: Any,
+    connections: Mapping[str, Any] | None,
+    telemetry: Telemetry | None = None,
 ) -> list[temporalio.client.Plugin]:
     if not any(isinstance(plugin, HotMeshPlugin) for plugin in plugins):
-        return [*plugins, HotMeshPlugin(connection, connections=connections)]
-    if connection is not None or connections is not None:
-        raise ValueError("give the connection either to Client.connect or to HotMeshPlugin, not to both")
+        return [*plugins, HotMeshPlugin(connection, connections=connections, telemetry=telemetry)]
+    if connection is not None or connections is not None or telemetry is not None:
+        raise ValueError("give the connection and telemetry either to Client.connect or to HotMeshPlugin, not to both")
     return list(plugins)

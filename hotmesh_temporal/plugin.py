@@ -19,11 +19,14 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from . import _mirror
 from .connection import resolve
+from .embedded import new_frontend
 from .service_client import HotMeshServiceClient
 from .worker_types import types_of
 
 if TYPE_CHECKING:
     from temporalio.plugin import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary]
+
+    from .telemetry import Telemetry
 else:
     import temporalio.plugin
 
@@ -47,14 +50,21 @@ class HotMeshPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
         connection: One database; `hotmesh_temporal.connection.resolve` names the forms, and what is used when None.
         connections: The same, by service.
         namespace: Used in place of the client's namespace when given.
+        telemetry: Metrics and traces of the engine. The first client of a database in this process decides.
     """
 
     def __init__(
-        self, connection: Any = None, *, connections: Mapping[str, Any] | None = None, namespace: str | None = None
+        self,
+        connection: Any = None,
+        *,
+        connections: Mapping[str, Any] | None = None,
+        namespace: str | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._connection = connection
         self._connections = connections
         self._namespace = namespace
+        self._telemetry = telemetry
 
     def configure_client(self, config: ClientConfig) -> ClientConfig:
         """See base class."""
@@ -72,7 +82,8 @@ class HotMeshPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
             ConnectionFailed: The database cannot be used.
         """
         connections = resolve(self._connection, connections=self._connections, target_host=config.target_host)
-        client = HotMeshServiceClient(config, connections)
+        factory = self._telemetry.frontend if self._telemetry is not None else new_frontend
+        client = HotMeshServiceClient(config, connections, factory=factory)
         if not config.lazy:
             await client.connect_engine()
         return client

@@ -10,9 +10,10 @@ from typing import Any
 import click
 
 from hotmesh_temporal.authorization.files import InvalidAccess
-from hotmesh_temporal.connection import Connections, InvalidConnection
+from hotmesh_temporal.connection import InvalidConnection
+from hotmesh_temporal.contracts.backend import Backend
 from hotmesh_temporal.contracts.errors import ContractError
-from hotmesh_temporal.embedded import new_event_loop, new_frontend
+from hotmesh_temporal.embedded import new_event_loop
 from hotmesh_temporal.errors import RpcError
 from hotmesh_temporal.transport.grpc_server import GrpcListener
 from hotmesh_temporal.transport.interface import Drains, Frontend
@@ -21,6 +22,7 @@ from hotmesh_temporal.transport.tls import InvalidTls
 from .access import Access, access_options
 from .groups import GroupedCommand
 from .options import connection_of, connection_options, log_level_option, log_to_stderr
+from .telemetry import Observed, observed, telemetry_options
 
 # How long calls that are under way may take once the server takes no new ones, in seconds. Long polls do not count.
 _GRACE_SECONDS = 5.0
@@ -38,6 +40,7 @@ _GRACE_SECONDS = 5.0
 )
 @connection_options
 @access_options
+@telemetry_options
 @log_level_option
 def server(
     port: int,
@@ -48,6 +51,9 @@ def server(
     stream: str | None,
     sub: str | None,
     log_level: str,
+    metrics_port: int | None,
+    metrics_ip: str,
+    metrics_task_queues: bool,
     **access: Any,
 ) -> None:
     """Serve the Temporal API from your database.
@@ -74,23 +80,28 @@ def server(
     loop = new_event_loop()
     try:
         connections = connection_of(connection, store=store, stream=stream, sub=sub)
-        loop.run_until_complete(_serve(connections, ip, port, drain_seconds, Access(**access)))
+        with observed(metrics_port, metrics_ip, task_queues=metrics_task_queues) as watched:
+            serving = _serve(connections.backend(), watched, (ip, port), drain_seconds, Access(**access))
+            loop.run_until_complete(serving)
     except (InvalidConnection, InvalidAccess, InvalidTls, ContractError, RpcError, OSError) as error:
         raise click.ClickException(str(error)) from error
     finally:
         loop.close()
 
 
-async def _serve(connections: Connections, ip: str, port: int, drain_seconds: float, access: Access) -> None:
+async def _serve(
+    backend: Backend, observed: Observed, address: tuple[str, int], drain_seconds: float, access: Access
+) -> None:
     stop = _stopped_by_signal()
     certificates, gate = access.certificates(), await access.gate()
-    backend = connections.backend()
-    frontend = new_frontend(backend)
-    listener = GrpcListener(frontend, host=ip, port=port, certificates=certificates, gate=gate)
+    frontend = observed.new_frontend(backend)
+    listener = GrpcListener(frontend, host=address[0], port=address[1], certificates=certificates, gate=gate)
     await frontend.start()
     try:
-        address = await listener.start()
-        click.echo(f"hotmesh-temporal serves {address} from {backend.identity}; stop it with Ctrl-C")
+        served = await listener.start()
+        click.echo(f"hotmesh-temporal serves {served} from {backend.identity}; stop it with Ctrl-C")
+        if observed.metrics_at:
+            click.echo(f"metrics are at {observed.metrics_at}")
         await stop.wait()
         await _drain(frontend, drain_seconds)
     finally:

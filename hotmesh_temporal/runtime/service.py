@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 from ..contracts.backend import Backend
@@ -70,6 +70,8 @@ class Runtime:
         self.watching = Watching()
         self.batch_operations: Operations = None  # type: ignore[assignment]  # set by the frontend, which has them
         self.schedule_starts: Starts = None  # type: ignore[assignment]  # set by the frontend, which has them
+        self.watch_store: Callable[[StoreService], StoreService] = lambda store: store
+        """What stands in for the store, to watch what it is asked."""
         self._open = AsyncExitStack()
 
     async def start(self) -> None:
@@ -110,6 +112,7 @@ class Runtime:
         await self._open.aclose()
 
     def _build(self, store: StoreService, stream: StreamService, sub: SubService, search: SearchService) -> None:
+        store = self.watch_store(store)
         self.store, self.stream, self.search = store, stream, search
         self.namespaces = Namespaces(store, search, self.limits)
         self.executions = Executions(store, self.clock, self.limits, self.namespaces)

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -43,6 +44,8 @@ class Counters:
         self._pending: defaultdict[tuple[str, int], Counter[str]] = defaultdict(Counter)
         self._flusher: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
+        self.ended: Callable[[ExecutionState], None] = lambda state: None
+        """Called with each run that was committed as closed."""
 
     def opened(self, state: ExecutionState) -> None:
         """A run was committed for the first time."""
@@ -51,6 +54,7 @@ class Counters:
     def closed(self, state: ExecutionState) -> None:
         """A run was committed as closed for the first time."""
         self._count(state, state.closed_at, STATUS_NAMES[state.status])
+        self.ended(state)
 
     def _count(self, state: ExecutionState, at: int, what: str) -> None:
         self._pending[state.namespace, at // _DAY][f"{what}/{state.workflow_type}"] += 1
