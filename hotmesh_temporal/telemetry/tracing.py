@@ -7,7 +7,7 @@ tracer provider; for ``hotmesh-temporal server`` it is said by the ``OTEL_*`` en
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import entry_points
@@ -44,7 +44,7 @@ class Tracing:
     @contextmanager
     def request(
         self, service: str, method: str, request: Message, metadata: Mapping[str, str | bytes]
-    ) -> Iterator[Span]:
+    ) -> Generator[Span]:
         """The span of a request. Its parent is the one that the caller names in its metadata (``traceparent``)."""
         full = _full_names()[service]
         attributes = {"rpc.system": "grpc", "rpc.service": full, "rpc.method": method, **_subject(request)}

@@ -36,6 +36,7 @@ class TemporalServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._log = Path(tempfile.gettempdir())
         self._port = 0
+        self.metrics_port = 0
 
     @property
     def address(self) -> str:
@@ -51,10 +52,10 @@ class TemporalServer:
 
     async def start(self) -> None:
         """Start and wait until the server is healthy. Raises `RuntimeError` with its output if it is not in time."""
-        self._port, http, metrics = free_ports(3)
+        self._port, http, self.metrics_port = free_ports(3)
         handle, name = tempfile.mkstemp(prefix="temporal-dev-", suffix=".log")
         self._log = Path(name)
-        ports = [f"--port={self._port}", f"--http-port={http}", f"--metrics-port={metrics}"]
+        ports = [f"--port={self._port}", f"--http-port={http}", f"--metrics-port={self.metrics_port}"]
         command = [_binary(), "server", "start-dev", "--headless", "--ip=127.0.0.1", "--log-level=error"]
         with os.fdopen(handle, "wb") as log:
             self._process = _spawn([*command, *ports, *self._options], log)
