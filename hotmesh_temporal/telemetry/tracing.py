@@ -145,6 +145,7 @@ def _exporter(asked: str) -> Any:
     for point in entry_points(group=_EXPORTERS, name=name):
         return point.load()()
     raise TracingUnavailable(
-        f"no exporter of traces {asked!r} is installed: pip install 'hotmesh-temporal[telemetry]' brings 'otlp' and "
-        "'console'; set OTEL_TRACES_EXPORTER accordingly, or to none"
+        f"no exporter of traces {asked!r} is installed for this protocol: "
+        "pip install 'hotmesh-temporal[telemetry]' brings 'otlp' (grpc, http/protobuf) and 'console'; "
+        "set OTEL_TRACES_EXPORTER accordingly, or to none"
     )

@@ -91,8 +91,11 @@ async def test_a_poll_names_the_workflow_it_was_given_and_a_failure_its_status(t
 @pytest.mark.parametrize(
     ("environment", "text"),
     [
-        ({"OTEL_TRACES_EXPORTER": "jaeger"}, "no exporter of traces 'jaeger' is installed: pip install"),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}, "pip install 'hotmesh-temporal[telemetry]'"),
+        ({"OTEL_TRACES_EXPORTER": "jaeger"}, "no exporter of traces 'jaeger' is installed"),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "smoke"},
+            "no exporter of traces 'otlp' is installed for this protocol",
+        ),
     ],
 )
 def test_traces_that_cannot_be_sent_are_said_at_the_start(
