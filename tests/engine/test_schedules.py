@@ -45,7 +45,8 @@ class World:
     def create(self) -> None:
         """It is new."""
         draft = Draft(self.now, LIMITS, "id", ScheduleRecord("default", "s", "1", created_at=BEGIN, processed=BEGIN))
-        policies = SchedulePolicies(overlap_policy=self._policy(), catchup_window=Duration(seconds=30))
+        policies = SchedulePolicies(catchup_window=Duration(seconds=30))
+        policies.overlap_policy = self._policy()  # pyright: ignore[reportAttributeAccessIssue]  (enum values are ints)
         spec = ScheduleSpec(interval=[IntervalSpec(interval=Duration(seconds=5))])
         draft.set_schedule(Schedule(spec=spec, policies=policies, state=self._state()))
         draft.schedule.action.start_workflow.workflow_id = "w"
