@@ -156,8 +156,7 @@ async def play(place: Place, meeting: Meeting, folder: Path, chance: random.Rand
 
 async def chaos(place: Place, crew: Crew, chance: random.Random, seconds: float) -> int:
     """Kill somebody every now and then; in a long one each server has each of its troubles too."""
-    while not _has_begun(crew):
-        await asyncio.sleep(0.1)
+    await asyncio.wait_for(_begun(crew), CALM_SECONDS)
     begin, kills = time.monotonic(), 0
     troubles = [(victim, fault) for fault in FAULTS for victim in place.victims]
     trouble: asyncio.Task[None] | None = None
@@ -175,8 +174,12 @@ async def chaos(place: Place, crew: Crew, chance: random.Random, seconds: float)
     return kills
 
 
-def _has_begun(crew: Crew) -> bool:
-    return set(SCHEDULES) <= set(acknowledged(crew.journal))
+async def _begun(crew: Crew) -> None:
+    """All schedules were created."""
+    while True:
+        if set(SCHEDULES) <= set(acknowledged(crew.journal)):
+            return
+        await asyncio.sleep(0.1)
 
 
 async def end_all(meeting: Meeting) -> dict[str, tuple[int, int]]:
