@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from compat_tests.cli_sessions.script import sessions
 from compat_tests.generated.fleet import Fleet
 from compat_tests.generated.generate import generate
 from compat_tests.mutations import COMPARED
@@ -45,11 +46,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         ]
         metafunc.parametrize(("target", "scenario"), runs)
         return
+    if "session" in metafunc.fixturenames:
+        metafunc.parametrize(("target", "session", "output"), _sessions(asked_for))
+        return
     if "seed" in metafunc.fixturenames:
         first = int(metafunc.config.getoption("--first-seed") or 0)
         count = int(metafunc.config.getoption("--seeds") or 0)
         metafunc.parametrize("seed", range(first, first + count))
     metafunc.parametrize("target", targets)
+
+
+def _sessions(asked_for: list[str]) -> list[tuple[str, str, str]]:
+    """Every session with the CLI in text and in JSON, on each target that is asked for, by default on one of ours.
+
+    Each of the some 160 commands is a process: all on all would take minutes.
+    """
+    each = [(session, output) for session in sessions() for output in ("text", "json")]
+    if asked_for:
+        return [(target, session, output) for target in asked_for for session, output in each]
+    ours = [target for target in TARGETS if target != "temporal"]
+    return [(ours[number % len(ours)], session, output) for number, (session, output) in enumerate(each)]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -17,16 +17,20 @@ from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
     DescribeWorkflowExecutionResponse,
     ListWorkflowExecutionsRequest,
+    PauseActivityExecutionRequest,
     PauseActivityRequest,
     PauseActivityResponse,
     PollActivityTaskQueueResponse,
     RecordActivityTaskHeartbeatByIdRequest,
     RecordActivityTaskHeartbeatRequest,
     RecordActivityTaskHeartbeatResponse,
+    ResetActivityExecutionRequest,
     ResetActivityRequest,
     ResetActivityResponse,
+    UnpauseActivityExecutionRequest,
     UnpauseActivityRequest,
     UnpauseActivityResponse,
+    UpdateActivityExecutionOptionsRequest,
     UpdateActivityOptionsRequest,
     UpdateActivityOptionsResponse,
 )
@@ -484,3 +488,56 @@ async def scenario_activity_reset_in_worker(env: Env) -> None:
         await subject.reset(id="told")
         await env.outcome("result", handle.result())
         await env.history(handle)
+
+
+async def scenario_activity_operations_by_newer_requests(env: Env) -> None:
+    """PauseActivityExecution and its like, of an activity of a workflow, as the ``temporal`` CLI sends them."""
+    subject = await Subject.of(env, retry_policy=SLOW)
+    which: dict[str, Any] = {
+        "namespace": NAMESPACE,
+        "workflow_id": subject.workflow_id,
+        "activity_id": "1",
+        "identity": IDENTITY,
+    }
+    rpc, reset = env.rpc, ResetActivityExecutionRequest
+
+    async def pause(**fields: Any) -> Any:
+        return await rpc.pause_activity_execution(PauseActivityExecutionRequest(**{**which, **fields}))
+
+    async def unpause(**fields: Any) -> Any:
+        return await rpc.unpause_activity_execution(UnpauseActivityExecutionRequest(**{**which, **fields}))
+
+    async def change(mask: FieldMask | None, **fields: Any) -> Any:
+        return await rpc.update_activity_execution_options(
+            UpdateActivityExecutionOptionsRequest(**{**which, **fields}, update_mask=mask)
+        )
+
+    options = ActivityOptions(heartbeat_timeout=Duration(seconds=4), priority=Priority(priority_key=1))
+    await env.outcome("pause", pause(reason="because", request_id="first"))
+    await subject.record("paused")
+    await env.outcome("the same again", pause(reason="other", request_id="first"))
+    await env.outcome("another", pause(request_id="second"))
+    await env.outcome("options", change(FieldMask(paths=["heartbeat_timeout"]), activity_options=options))
+    await subject.record("changed")
+    await env.outcome("restore", change(None, restore_original=True))
+    await env.outcome("no mask", change(None, activity_options=options))
+    await env.outcome("reset", rpc.reset_activity_execution(reset(**which, keep_paused=True, reset_heartbeat=True)))
+    await subject.record("reset")
+    await env.outcome("unpause", unpause())
+    await subject.record("unpaused")
+    wrong: dict[str, dict[str, Any]] = {
+        "no id": {"activity_id": ""},
+        "unknown id": {"activity_id": "2"},
+        "unknown workflow": {"workflow_id": env.id("unknown")},
+        "bad run": {"run_id": "x"},
+        "no namespace": {"namespace": ""},
+        "unknown namespace": {"namespace": "nope"},
+    }
+    for label, fields in wrong.items():
+        await env.outcome(f"pause: {label}", pause(**fields))
+        await env.outcome(f"unpause: {label}", unpause(**fields))
+        await env.outcome(f"reset: {label}", rpc.reset_activity_execution(reset(**{**which, **fields})))
+        mask = FieldMask(paths=["heartbeat_timeout"])
+        await env.outcome(f"update: {label}", change(mask, activity_options=options, **fields))
+    await subject.end()
+    await env.outcome("pause: closed", pause())

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from ..errors import unimplemented
 from ..runtime.service import Runtime
 from .rpc import (
+    activity_execution_operations,
     activity_operations,
     activity_tasks,
     batch,
@@ -27,6 +28,7 @@ from .rpc import (
     signal,
     start,
     system,
+    task_queue_config,
     task_queues,
     update,
     visibility,
@@ -74,6 +76,10 @@ HANDLERS: dict[str, dict[str, Handler]] = {
         "UnpauseActivity": activity_operations.unpause_activity,
         "ResetActivity": activity_operations.reset_activity,
         "UpdateActivityOptions": activity_operations.update_activity_options,
+        "PauseActivityExecution": activity_execution_operations.pause_activity_execution,
+        "UnpauseActivityExecution": activity_execution_operations.unpause_activity_execution,
+        "ResetActivityExecution": activity_execution_operations.reset_activity_execution,
+        "UpdateActivityExecutionOptions": activity_execution_operations.update_activity_execution_options,
         "GetWorkflowExecutionHistory": history.get_workflow_execution_history,
         "GetWorkflowExecutionHistoryReverse": history.get_workflow_execution_history_reverse,
         "DescribeWorkflowExecution": describe.describe_workflow_execution,
@@ -105,6 +111,7 @@ HANDLERS: dict[str, dict[str, Handler]] = {
         "GetClusterInfo": system.get_cluster_info,
         "DescribeTaskQueue": task_queues.describe_task_queue,
         "ListTaskQueuePartitions": task_queues.list_task_queue_partitions,
+        "UpdateTaskQueueConfig": task_queue_config.update_task_queue_config,
         "ResetStickyTaskQueue": worker.reset_sticky_task_queue,
         "ShutdownWorker": worker.shutdown_worker,
         "RecordWorkerHeartbeat": workers.record_worker_heartbeat,

@@ -48,8 +48,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
         "ListWorkflowRules",
         "TriggerWorkflowRule",
     ),
-    "settings of workers and task queues are not there yet": (
-        "UpdateTaskQueueConfig",
+    "settings of workers are not there yet": (
         "FetchWorkerConfig",
         "UpdateWorkerConfig",
         "PollWorkflowExecutionTimeSkipping",
@@ -63,10 +62,6 @@ _GROUPS: dict[str, tuple[str, ...]] = {
         "RequestCancelActivityExecution",
         "TerminateActivityExecution",
         "DeleteActivityExecution",
-        "PauseActivityExecution",
-        "ResetActivityExecution",
-        "UnpauseActivityExecution",
-        "UpdateActivityExecutionOptions",
     ),
     "operator commands are not there yet": (
         "AddOrUpdateRemoteCluster",

@@ -18,7 +18,7 @@ from ..errors import invalid_argument, unimplemented
 
 ID_LENGTH = 1000
 _BUILD_ID_LENGTH = 255
-_RESERVED_QUEUE_PREFIX = "/_sys/"
+RESERVED_QUEUE_PREFIX = "/_sys/"
 
 
 def execution(given: WorkflowExecution, *, present: bool = True) -> None:
@@ -97,8 +97,8 @@ def task_queue(given: TaskQueue, *, present: bool, empty: str = "missing task qu
         raise invalid_argument(empty)
     if len(given.name.encode()) > ID_LENGTH:
         raise invalid_argument("taskQueue length exceeds limit")
-    if given.name.startswith(_RESERVED_QUEUE_PREFIX):
-        raise invalid_argument(f"task queue name cannot start with reserved prefix {_RESERVED_QUEUE_PREFIX}")
+    if given.name.startswith(RESERVED_QUEUE_PREFIX):
+        raise invalid_argument(f"task queue name cannot start with reserved prefix {RESERVED_QUEUE_PREFIX}")
 
 
 def partition(given: TaskQueue, *, present: bool, activities: bool) -> None:

@@ -71,6 +71,11 @@ def schedules_of_namespace(namespace: str) -> str:
     return _literal(f"s/{escaped(namespace)}/") + "*"
 
 
+def queue_configs_job(namespace: str) -> str:
+    """Job id of the configurations of a namespace's task queues."""
+    return f"q/{escaped(namespace)}"
+
+
 def upkeep_job(kind: str, namespace: str) -> str:
     """Job id that the time hooks of a namespace's upkeep belong to."""
     return f"u/{kind}/{escaped(namespace)}"

@@ -22,6 +22,7 @@ from .batch_work import drop_lists
 from .execution import Executions
 from .keys import QueueKey, batches_of_namespace, queue_of_topic, runs_of_namespace, schedules_of_namespace
 from .namespaces import DELETED, NamespaceRecord, Namespaces
+from .queue_configs import QueueConfigs
 from .retention import KIND as RETENTION
 from .stats import drop_days
 from .upkeep import Upkeep
@@ -45,6 +46,7 @@ class NamespaceRemoval:
         namespaces: Namespaces,
         executions: Executions,
         stores: tuple[StoreService, StreamService, SearchService],
+        queue_configs: QueueConfigs,
     ) -> None:
         self._upkeep = upkeep
         self._namespaces = namespaces
@@ -53,6 +55,7 @@ class NamespaceRemoval:
         self._late_work = executions.limits.namespace_fresh * 5 // 4
         """How long after the renaming another process may still write under the old name, at most."""
         self._store, self._stream, self._search = stores
+        self._queue_configs = queue_configs
         upkeep.steps[KIND] = self.step
 
     async def begin(self, name: str, delay: int) -> NamespaceRecord:
@@ -170,6 +173,7 @@ class NamespaceRemoval:
         first = made if record.created_at else today - timedelta(days=_OLDEST_DAYS)
         await drop_days(self._store, record.stored_as, first - timedelta(days=1), today + timedelta(days=1))
         await self._upkeep.drop(RETENTION, record.stored_as)
+        await self._queue_configs.remove(record.stored_as)
         if await self._namespaces.is_being_removed(record.stored_as):
             await self._namespaces.forget(record.stored_as)
 

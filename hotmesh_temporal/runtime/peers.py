@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,11 +51,14 @@ class AskQueue(Ask, tag="queue"):
 
 
 class QueueReport(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A task queue in one process, or in all: who polls it; tasks per second that were added, and handed out."""
+    """A task queue in one process, or in all: who polls it; tasks per second that were added, handed out, and that a
+    worker has asked for as the most.
+    """
 
     pollers: list[Poller] = []
     add_rate: float = 0.0
     dispatch_rate: float = 0.0
+    asked_rate: float | None = None
 
 
 class Reply(msgspec.Struct, omit_defaults=True, tag_field="type", tag="reply"):
@@ -87,6 +90,8 @@ class Peers:
         self._channel = f"engine-{engine_id}"
         self._listening: asyncio.Task[None] | None = None
         self._gatherings: dict[str, _Gathering] = {}
+        self.asked_rate: Callable[[QueueKey], float | None] = lambda key: None
+        """Tasks per second that a worker of this process has asked for as the most of a queue."""
 
     async def close(self) -> None:
         """Stop listening for answers."""
@@ -113,9 +118,18 @@ class Peers:
             before = seen.get(poller.identity)
             if before is None or before.seen_at < poller.seen_at:
                 seen[poller.identity] = poller
+        asked = [each.asked_rate for each in reports if each.asked_rate is not None]
         return QueueReport(
-            list(seen.values()), sum(each.add_rate for each in reports), sum(each.dispatch_rate for each in reports)
+            list(seen.values()),
+            sum(each.add_rate for each in reports),
+            sum(each.dispatch_rate for each in reports),
+            asked[0] if asked else None,
         )
+
+    async def sharers(self, key: QueueKey) -> int:
+        """How many processes poll a task queue; this one counts as one, as it is about to."""
+        replies = await self._ask(AskQueue(self._channel, self._engine_id, uuid.uuid4().hex, key.topic))
+        return 1 + sum(bool(reply.queue.pollers) for reply in replies)
 
     async def _ask(self, question: Ask) -> list[Reply]:
         gathering = _Gathering(self._hints.peers())
@@ -173,4 +187,4 @@ class Peers:
 
     def _report(self, key: QueueKey) -> QueueReport:
         added, dispatched = self._matching.rates(key)
-        return QueueReport(self._matching.pollers(key), added, dispatched)
+        return QueueReport(self._matching.pollers(key), added, dispatched, self.asked_rate(key))

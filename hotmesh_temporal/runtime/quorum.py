@@ -23,6 +23,7 @@ from ..contracts.types import KeyType
 from .keys import APP_ID, QueueKey
 from .matching import Matching
 from .peers import CHANNEL, Ask, AskQueue, AskWorkers, Peers
+from .queue_configs import QueueConfigs
 from .throttle import EVERYTHING, Throttle
 from .versions import EngineVersion
 
@@ -112,6 +113,7 @@ class QuorumMember:
         throttle: Throttle,
         version: EngineVersion,
         peers: Peers,
+        queue_configs: QueueConfigs,
     ) -> None:
         self._sub = sub
         self._engine_id = engine_id
@@ -119,6 +121,8 @@ class QuorumMember:
         self._throttle = throttle
         self._version = version
         self._peers = peers
+        self._queue_configs = queue_configs
+        queue_configs.announce = self._announce_rates
         self._started_at_ms = int(time.time() * 1000)
         self._answering: set[asyncio.Task[None]] = set()
 
@@ -130,6 +134,10 @@ class QuorumMember:
         """Stop listening."""
         await self._sub.unsubscribe(KeyType.QUORUM, APP_ID, CHANNEL)
         await asyncio.gather(*self._answering, return_exceptions=True)
+
+    async def _announce_rates(self) -> None:
+        """Have every process look at the rates. Nobody listens to their answers."""
+        await self._sub.publish(KeyType.QUORUM, msgspec.to_builtins(ThrottleCall(self._engine_id)), APP_ID, CHANNEL)
 
     def profile(self) -> EngineProfile:
         """Of this process, now."""
@@ -186,6 +194,7 @@ class QuorumMember:
         if isinstance(call, ThrottleCall):
             if call.guid is None:
                 await self._throttle.refresh()
+                await self._queue_configs.refresh()
             elif call.guid == self._engine_id:
                 self._throttle.set_own(call.topic, call.throttle)
             return call.guid in (None, self._engine_id)

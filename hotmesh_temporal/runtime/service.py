@@ -33,6 +33,7 @@ from .namespaces import Namespaces
 from .outbox import Outbox
 from .peers import Peers
 from .queries import Queries
+from .queue_configs import QueueConfigs
 from .quorum import QuorumMember
 from .registry import TypeRegistry
 from .resets import Resets
@@ -102,6 +103,8 @@ class Runtime:
             stack.push_async_callback(self.engine_tasks.close)
             await self.quorum.start()
             stack.push_async_callback(self.quorum.close)
+            await self.queue_configs.start()
+            stack.push_async_callback(self.queue_configs.close)
             await self.upkeep.start()
             stack.push_async_callback(self.upkeep.close)
             stack.push_async_callback(self.peers.close)
@@ -141,12 +144,15 @@ class Runtime:
         self.schedules = Schedules(store, self.executions, self.histories, self.schedule_starts)
         self.engine_tasks.handle(Work.TELL_SCHEDULE.value, self.schedules.take)
         self.engine_tasks.tell_schedule = self.schedules.tell
-        self._build_upkeep(search)
         self.hints = Hints(sub, self.engine_id, self._hinted)
         self.workers = Workers()
         self.peers = Peers(sub, self.engine_id, self.hints, self.matching, self.workers)
         self.registry = TypeRegistry(store, self.version, self.peers, self.engine_id)
-        self.quorum = QuorumMember(sub, self.engine_id, self.matching, self.throttle, self.version, self.peers)
+        self.queue_configs = QueueConfigs(store, self.throttle, self.peers)
+        self._build_upkeep(search)
+        self.quorum = QuorumMember(
+            sub, self.engine_id, self.matching, self.throttle, self.version, self.peers, self.queue_configs
+        )
         self.executions.matching, self.executions.timers = self.matching, self.timers
         self.executions.changed = self._changed
         self.counters = self.executions.counters = Counters(store, self.version)
@@ -159,7 +165,7 @@ class Runtime:
         self.retention = Retention(self.upkeep, search, self.namespaces, self.executions, self.engine_tasks)
         self.retention.bury_schedule = self.schedules.bury
         self.removal = NamespaceRemoval(
-            self.upkeep, self.namespaces, self.executions, (self.store, self.stream, search)
+            self.upkeep, self.namespaces, self.executions, (self.store, self.stream, search), self.queue_configs
         )
         self.upkeep.adopt = self._adopt_namespaces
 

@@ -60,6 +60,7 @@ class Throttle:
         self._store = store
         self._stored: dict[str, int] = {}
         self._own: dict[str, int] = {}
+        self._limits: dict[str, float] = {}
         self._paces: dict[str, Pace] = {}
         self._refresher: asyncio.Task[None] | None = None
         self.changed: Callable[[], None] = lambda: None
@@ -93,6 +94,16 @@ class Throttle:
             del self._own[topic or EVERYTHING]
         self._apply()
 
+    def set_limit(self, topic: str, delay: float) -> None:
+        """This process's share of the rate that a queue as a whole may have: seconds between two tasks (0: none).
+
+        Of it and the rate in milliseconds the slower one counts.
+        """
+        self._limits[topic] = delay
+        if not delay:
+            del self._limits[topic]
+        self._apply()
+
     def rate(self, topic: str) -> int:
         """Of a queue's topic (`EVERYTHING`: of queues without a rate of their own)."""
         for rates in (self._own, self._stored):
@@ -105,17 +116,20 @@ class Throttle:
         """Of a queue; the same object for as long as the process lives, and always up to date."""
         pace = self._paces.get(key.topic)
         if pace is None:
-            pace = self._paces[key.topic] = Pace(_delay(self.rate(key.topic)))
+            pace = self._paces[key.topic] = Pace(self._delay_of(key.topic))
         return pace
 
     def restrains(self, key: QueueKey) -> bool:
         """Tasks of the queue are not handed out as fast as possible."""
-        return bool((self._own or self._stored) and self.rate(key.topic))
+        return bool((self._own or self._stored or self._limits) and self._delay_of(key.topic))
+
+    def _delay_of(self, topic: str) -> float:
+        return max(_delay(self.rate(topic)), self._limits.get(topic, 0.0))
 
     def _apply(self) -> None:
         changed = False
         for topic, pace in self._paces.items():
-            before, pace.delay = pace.delay, _delay(self.rate(topic))
+            before, pace.delay = pace.delay, self._delay_of(topic)
             changed = changed or pace.delay != before
         if changed:
             self.changed()

@@ -29,7 +29,7 @@ def _command(*arguments: str) -> str:
     return done.stdout
 
 
-async def _call_until(quorum: Quorum, pids: set[int]) -> RollCall:
+async def call_until(quorum: Quorum, pids: set[int]) -> RollCall:
     """The roll call in which each of these processes has workers for both kinds of tasks."""
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until:
@@ -46,7 +46,7 @@ def _kinds(engine: EngineProfile) -> set[str]:
 async def test_roll_call_pause_and_resume_across_processes(database: str, launch: Launch) -> None:
     pids = {launch(), launch()}
     async with await Quorum.connect(database) as quorum:
-        called = await _call_until(quorum, pids)
+        called = await call_until(quorum, pids)
         assert all(engine.version and engine.app_version == "1" for engine in called.engines)
         assert len({engine.engine_id for engine in called.engines}) == 2
 
@@ -76,7 +76,7 @@ async def _start(client: Client, number: int) -> WorkflowHandle[Order, int]:
 async def test_nothing_is_lost_while_the_pace_changes_all_the_time(database: str, launch: Launch) -> None:
     pids = {launch(), launch()}
     async with await Quorum.connect(database) as quorum:
-        await _call_until(quorum, pids)
+        await call_until(quorum, pids)
         client = await Client.connect(connection=database)
         running = [asyncio.create_task(_run(client, number)) for number in range(60)]
         for rate in [PAUSED, 0, 20, PAUSED, 5, 0, PAUSED, 0, 30, 0]:
@@ -96,7 +96,7 @@ async def test_only_activities_are_paused_and_a_new_process_honours_it(database:
     async with await Quorum.connect(database) as quorum:
         assert await quorum.pause(QUEUE, kind="activity", wait=_WAIT) == []
         assert await quorum.rates() == [Rate(PAUSED, "default", QUEUE, "activity")]
-        await _call_until(quorum, {launch()})
+        await call_until(quorum, {launch()})
         client = await Client.connect(connection=database)
         handle = await _start(client, 1)
         await asyncio.sleep(1)
@@ -111,7 +111,7 @@ async def test_only_activities_are_paused_and_a_new_process_honours_it(database:
 async def test_one_engine_is_paused_and_the_other_goes_on(database: str, launch: Launch) -> None:
     pids = [launch(), launch()]
     async with await Quorum.connect(database) as quorum:
-        called = await _call_until(quorum, set(pids))
+        called = await call_until(quorum, set(pids))
         engine = next(engine for engine in called.engines if engine.pid == pids[0])
         obeying = await quorum.pause(engine_id=engine.engine_id, wait=_WAIT)
         assert [(each.pid, each.throttle) for each in obeying] == [(pids[0], PAUSED)]
@@ -128,7 +128,7 @@ async def test_one_engine_is_paused_and_the_other_goes_on(database: str, launch:
 async def test_the_command_says_who_is_there_and_what_is_paused(database: str, launch: Launch) -> None:
     pid = launch()
     async with await Quorum.connect(database) as quorum:
-        await _call_until(quorum, {pid})
+        await call_until(quorum, {pid})
     where = ("--connection", database, "--wait", str(_WAIT))
     told = await asyncio.to_thread(_command, "quorum", "pause", "--task-queue", QUEUE, *where)
     assert told.startswith(f"all tasks of default/{QUEUE}: paused; process {pid} on ")

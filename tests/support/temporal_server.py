@@ -56,7 +56,7 @@ class TemporalServer:
         handle, name = tempfile.mkstemp(prefix="temporal-dev-", suffix=".log")
         self._log = Path(name)
         ports = [f"--port={self._port}", f"--http-port={http}", f"--metrics-port={self.metrics_port}"]
-        command = [_binary(), "server", "start-dev", "--headless", "--ip=127.0.0.1", "--log-level=error"]
+        command = [temporal_command(), "server", "start-dev", "--headless", "--ip=127.0.0.1", "--log-level=error"]
         with os.fdopen(handle, "wb") as log:
             self._process = _spawn([*command, *ports, *self._options], log)
         atexit.register(self.stop)
@@ -99,7 +99,8 @@ def _spawn(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
 
 
-def _binary() -> str:
+def temporal_command() -> str:
+    """The path of the CLI. Raises `RuntimeError` if there is none."""
     beside = Path(sys.executable).parent / "temporal"
     found = str(beside) if beside.exists() else shutil.which("temporal")
     if found is None:

@@ -16,9 +16,9 @@ from temporalio import workflow
 from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType
 from temporalio.api.workflowservice.v1 import (
-    PollActivityTaskQueueRequest,
     RespondWorkflowTaskCompletedRequest,
     StartWorkflowExecutionRequest,
+    UpdateWorkflowExecutionRequest,
 )
 from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
@@ -124,9 +124,9 @@ def test_what_is_honoured_is_not_refused() -> None:
 
 
 def test_a_part_is_looked_into() -> None:
-    request = PollActivityTaskQueueRequest()
-    request.task_queue_metadata.max_tasks_per_second.value = 5
-    assert str(refusal(request)).startswith("task_queue_metadata.max_tasks_per_second is not supported")
+    request = UpdateWorkflowExecutionRequest()
+    request.request.completion_callbacks.add()
+    assert str(refusal(request)).startswith("request.completion_callbacks is not supported")
 
 
 def test_commands_are_not_refused_with_their_request() -> None:

@@ -5,19 +5,26 @@ from __future__ import annotations
 from temporalio.api.activity.v1 import ActivityOptions
 from temporalio.api.workflow.v1 import WorkflowExecutionOptions
 from temporalio.api.workflowservice.v1 import (
+    PauseActivityExecutionRequest,
     PauseActivityRequest,
     PauseWorkflowExecutionRequest,
+    ResetActivityExecutionRequest,
     ResetActivityRequest,
+    UnpauseActivityExecutionRequest,
     UnpauseActivityRequest,
     UnpauseWorkflowExecutionRequest,
+    UpdateActivityExecutionOptionsRequest,
     UpdateActivityOptionsRequest,
     UpdateWorkflowExecutionOptionsRequest,
 )
 
-from .rows import Rows
+from .rows import ROUTING, Rows
 
 _WHICH = frozenset({"namespace", "execution", "id", "type"})
+_ONE = frozenset({"namespace", "workflow_id", "run_id", "activity_id"})
 _IDENTITY = {"identity": "a Temporal server drops it too"}
+_AGAIN = {"request_id": "doing it again changes nothing more, as on a Temporal server"}
+_WORDS = {"reason": "a Temporal server drops it too", **_AGAIN}
 
 _OFF = "executions cannot be paused, as on a Temporal server unless it is configured to"
 
@@ -59,6 +66,26 @@ ROWS = (
         UpdateActivityOptionsRequest,
         honoured=_WHICH | {"match_all", "activity_options", "update_mask", "restore_original"},
         no_effect=_IDENTITY,
+    ),
+    Rows(
+        PauseActivityExecutionRequest,
+        honoured=_ONE | {"identity", "reason", "request_id"},
+        no_effect={"resource_id": ROUTING},
+    ),
+    Rows(
+        UnpauseActivityExecutionRequest,
+        honoured=_ONE | {"jitter"},
+        no_effect={**_IDENTITY, **_WORDS, "resource_id": ROUTING},
+    ),
+    Rows(
+        ResetActivityExecutionRequest,
+        honoured=_ONE | {"reset_heartbeat", "keep_paused", "jitter", "restore_original_options"},
+        no_effect={**_IDENTITY, **_AGAIN, "resource_id": ROUTING},
+    ),
+    Rows(
+        UpdateActivityExecutionOptionsRequest,
+        honoured=_ONE | {"activity_options", "update_mask", "restore_original"},
+        no_effect={**_IDENTITY, **_AGAIN, "resource_id": ROUTING},
     ),
     Rows(
         ActivityOptions,

@@ -24,7 +24,7 @@ ROWS = (
     Rows(StickyExecutionAttributes, honoured={"worker_task_queue", "schedule_to_start_timeout"}),
     Rows(
         TaskQueueMetadata,
-        refused={"max_tasks_per_second": "a task queue has no rate limit yet; a worker's own limit works"},
+        honoured={"max_tasks_per_second"},
     ),
     Rows(WorkflowExecution, honoured={"workflow_id", "run_id"}),
     Rows(WorkflowType, honoured={"name"}),

@@ -10,7 +10,7 @@ from temporalio.api.operatorservice.v1 import (
     ListSearchAttributesRequest,
     RemoveSearchAttributesRequest,
 )
-from temporalio.api.taskqueue.v1 import TaskQueueVersionSelection
+from temporalio.api.taskqueue.v1 import RateLimit, TaskQueueVersionSelection
 from temporalio.api.workflowservice.v1 import (
     DeprecateNamespaceRequest,
     DescribeNamespaceRequest,
@@ -22,6 +22,7 @@ from temporalio.api.workflowservice.v1 import (
     ListTaskQueuePartitionsRequest,
     RegisterNamespaceRequest,
     UpdateNamespaceRequest,
+    UpdateTaskQueueConfigRequest,
 )
 
 from .rows import Rows
@@ -102,10 +103,24 @@ ROWS = (
             "task_queue_types",
             "report_pollers",
             "report_task_reachability",
+            "include_task_queue_status",
+            "report_config",
         },
-        refused={"include_task_queue_status": "the deprecated status of a task queue is not there"},
-        no_effect={"report_config": "no task queue has a configuration: UpdateTaskQueueConfig is refused"},
     ),
+    Rows(
+        UpdateTaskQueueConfigRequest,
+        honoured={"namespace", "identity", "task_queue", "task_queue_type", "update_queue_rate_limit"},
+        no_effect=dict.fromkeys(
+            (
+                "update_fairness_key_rate_limit_default",
+                "set_fairness_weight_overrides",
+                "unset_fairness_weight_overrides",
+            ),
+            "kept and shown; fairness keys do not order tasks, as on a Temporal server that has fairness switched off",
+        ),
+    ),
+    Rows(UpdateTaskQueueConfigRequest.RateLimitUpdate, honoured={"rate_limit", "reason"}),
+    Rows(RateLimit, honoured={"requests_per_second"}),
     Rows(TaskQueueVersionSelection, honoured={"build_ids", "unversioned", "all_active"}),
     Rows(ListTaskQueuePartitionsRequest, honoured={"namespace", "task_queue"}),
 )

@@ -73,7 +73,7 @@ def _config(state: ExecutionState, origin: HistoryEvent) -> WorkflowExecutionCon
     config = WorkflowExecutionConfig(
         task_queue=attributes.task_queue, default_workflow_task_timeout=duration(state.task_timeout)
     )
-    if state.execution_timeout:
+    if attributes.HasField("workflow_execution_timeout"):
         config.workflow_execution_timeout.CopyFrom(duration(state.execution_timeout))
     if attributes.HasField("workflow_run_timeout"):
         config.workflow_run_timeout.CopyFrom(duration(state.run_timeout))

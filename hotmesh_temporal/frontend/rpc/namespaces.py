@@ -226,7 +226,10 @@ def _info(runtime: Runtime, record: NamespaceRecord) -> NamespaceInfo:
         description=record.description,
         owner_email=record.owner,
         data=record.data,
-        capabilities=NamespaceInfo.Capabilities(worker_heartbeats=True),
+        supports_schedules=True,
+        capabilities=NamespaceInfo.Capabilities(
+            eager_workflow_start=True, sync_update=True, async_update=True, worker_heartbeats=True
+        ),
         limits=NamespaceInfo.Limits(blob_size_limit_error=limits.blob_size, memo_size_limit_error=limits.memo_size),
     )
     if _ANSWER_LIMIT in NamespaceInfo.Limits.DESCRIPTOR.fields_by_name:

@@ -70,6 +70,7 @@ async def next_task(runtime: Runtime, request: PollRequest, call: Call, poll: Po
     normal = request.task_queue.normal_name
     serves = QueueKey(request.namespace, activities, normal) if normal else None
     build_id = request.worker_version_capabilities.build_id
+    await runtime.queue_configs.joined(serves or queue, _asked_rate(request))
     until = time.monotonic() + runtime.draining.longest(call.wait(_LONG_POLL_SECONDS))
     while (remaining := until - time.monotonic()) > 0:
         found = await runtime.matching.poll(queue, remaining, request.identity, take, serves, build_id)
@@ -79,6 +80,15 @@ async def next_task(runtime: Runtime, request: PollRequest, call: Call, poll: Po
         if task is not None:
             return task
     return None
+
+
+def _asked_rate(request: PollRequest) -> float | None:
+    """How many tasks a second the worker wants the whole queue to give away; workflow tasks have no such rate."""
+    if isinstance(request, PollWorkflowTaskQueueRequest) or not request.task_queue_metadata.HasField(
+        "max_tasks_per_second"
+    ):
+        return None
+    return request.task_queue_metadata.max_tasks_per_second.value
 
 
 async def _task(runtime: Runtime, found: Found, poll: Poll[_T, _R]) -> _R | None:

@@ -54,6 +54,7 @@ async def get_system_info(runtime: Runtime, request: GetSystemInfoRequest, call:
             signal_and_query_header=True,
             internal_error_differentiation=True,
             activity_failure_include_heartbeat=True,
+            supports_schedules=True,
             encoded_failure_attributes=True,
             upsert_memo=True,
             sdk_metadata=True,

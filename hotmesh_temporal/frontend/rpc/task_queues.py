@@ -11,6 +11,7 @@ from temporalio.api.taskqueue.v1 import (
     PollerInfo,
     TaskQueuePartitionMetadata,
     TaskQueueStats,
+    TaskQueueStatus,
     TaskQueueTypeInfo,
     TaskQueueVersionInfo,
     TaskQueueVersionSelection,
@@ -26,8 +27,10 @@ from ...errors import invalid_argument
 from ...runtime.keys import QueueKey
 from ...runtime.matching import Poller
 from ...runtime.peers import QueueReport
+from ...runtime.queue_configs import limit_of
 from ...runtime.service import Runtime
 from .. import validate
+from .task_queue_config import UNLIMITED, effective
 
 if TYPE_CHECKING:
     from ..server import Call
@@ -36,9 +39,6 @@ _WORKFLOW, _ACTIVITY = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TAS
 _UNVERSIONED = "__unversioned__"
 _NO_TIME = -62135596800
 """The beginning of the year 1, which the server gives where there is no time."""
-
-_UNLIMITED = 100_000.0
-"""What the server gives as the rate of a poller that has set none."""
 
 _DEFAULT_PRIORITY = 3
 
@@ -56,10 +56,16 @@ async def describe_task_queue(
     sticky = request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
     if request.report_stats and sticky:
         raise invalid_argument("DescribeTaskQueue stats are only supported for the root partition")
-    info = await _type_info(
-        runtime, request.namespace, request.task_queue.name, kind, pollers=True, stats=request.report_stats
-    )
-    response = DescribeTaskQueueResponse(pollers=info.pollers)
+    queue = QueueKey(request.namespace, activities, request.task_queue.name)
+    report = await runtime.peers.queue(queue) if kind in (_WORKFLOW, _ACTIVITY) else QueueReport()
+    info = await _type_info(runtime, queue, kind, report, pollers=True, stats=request.report_stats)
+    config = await runtime.queue_configs.find(queue)
+    limit = effective(limit_of(config, report.asked_rate))
+    response = DescribeTaskQueueResponse(pollers=info.pollers, effective_rate_limit=limit)
+    if request.report_config and config.ListFields():
+        response.config.CopyFrom(config)
+    if request.include_task_queue_status:
+        response.task_queue_status.CopyFrom(await _status(runtime, queue, limit.requests_per_second))
     if not sticky:
         response.versioning_info.current_version = _UNVERSIONED
         response.versioning_info.update_time.seconds = _NO_TIME
@@ -84,14 +90,7 @@ async def _enhanced(runtime: Runtime, request: DescribeTaskQueueRequest) -> Desc
         for kind in kinds:
             info = TaskQueueTypeInfo()
             if not build_id:
-                info = await _type_info(
-                    runtime,
-                    request.namespace,
-                    request.task_queue.name,
-                    kind,
-                    pollers=request.report_pollers,
-                    stats=request.report_stats,
-                )
+                info = await _reported(runtime, request, kind)
             elif request.report_stats:
                 info.stats.CopyFrom(_stats(0, QueueReport()))
             version.types_info[kind].CopyFrom(info)
@@ -115,23 +114,37 @@ def _reachability(build_id: str) -> BuildIdTaskReachability.ValueType:
     return BuildIdTaskReachability.BUILD_ID_TASK_REACHABILITY_REACHABLE
 
 
+async def _reported(runtime: Runtime, request: DescribeTaskQueueRequest, kind: int) -> TaskQueueTypeInfo:
+    queue = QueueKey(request.namespace, kind == _ACTIVITY, request.task_queue.name)
+    wanted = (request.report_pollers or request.report_stats) and kind in (_WORKFLOW, _ACTIVITY)
+    report = await runtime.peers.queue(queue) if wanted else QueueReport()
+    return await _type_info(runtime, queue, kind, report, pollers=request.report_pollers, stats=request.report_stats)
+
+
 async def _type_info(
-    runtime: Runtime, namespace: str, name: str, kind: int, *, pollers: bool, stats: bool
+    runtime: Runtime, queue: QueueKey, kind: int, report: QueueReport, *, pollers: bool, stats: bool
 ) -> TaskQueueTypeInfo:
     """What is asked for of the workflow tasks, or activities, of a queue. There are no tasks of other kinds."""
     info = TaskQueueTypeInfo()
-    queue = QueueKey(namespace, kind == _ACTIVITY, name) if kind in (_WORKFLOW, _ACTIVITY) else None
-    report = await runtime.peers.queue(queue) if queue is not None and (pollers or stats) else QueueReport()
     if pollers:
         info.pollers.extend(_poller(each) for each in report.pollers)
     if stats:
-        depth = await runtime.stream.get_stream_depth(runtime.matching.stream_of(queue)) if queue is not None else 0
+        depth = await _depth(runtime, queue) if kind in (_WORKFLOW, _ACTIVITY) else 0
         info.stats.CopyFrom(_stats(depth, report))
     return info
 
 
+async def _depth(runtime: Runtime, queue: QueueKey) -> int:
+    return await runtime.stream.get_stream_depth(runtime.matching.stream_of(queue))
+
+
+async def _status(runtime: Runtime, queue: QueueKey, rate: float) -> TaskQueueStatus:
+    """What older clients ask for. Tasks are numbered by the stream and not in blocks: there are no levels."""
+    return TaskQueueStatus(backlog_count_hint=await _depth(runtime, queue), rate_per_second=rate)
+
+
 def _poller(poller: Poller) -> PollerInfo:
-    info = PollerInfo(identity=poller.identity, rate_per_second=_UNLIMITED)
+    info = PollerInfo(identity=poller.identity, rate_per_second=UNLIMITED)
     info.last_access_time.FromNanoseconds(poller.seen_at)
     if poller.build_id:
         info.worker_version_capabilities.CopyFrom(WorkerVersionCapabilities(build_id=poller.build_id))

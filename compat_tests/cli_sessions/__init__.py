@@ -1,0 +1,1 @@
+"""Sessions with the real ``temporal`` command line, on the real server and on ours."""
