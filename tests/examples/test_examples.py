@@ -101,6 +101,11 @@ def test_two_processes(place: Place) -> None:
     assert output == "waiting for approval\npublished 'Databases all the way down', approved by Ada\n"
 
 
+def test_schedule(place: Place) -> None:
+    output = place.run(PYTHON, str(EXAMPLES / "schedule.py"))
+    assert output == "results: [1, 2, 3]\npaused: True - that is enough\none more: 4\n"
+
+
 def test_demo(place: Place) -> None:
     output = place.run(PYTHON, str(EXAMPLES / "demo.py"))
     assert "Result: A good book: parcel from shelf 7, attempt 3" in output
