@@ -27,8 +27,7 @@ from hotmesh_temporal.worker import Worker
 class Count:
     @workflow.run
     async def run(self) -> int:
-        before = workflow.get_last_completion_result(int) if workflow.has_last_completion_result() else 0
-        return before + 1
+        return (workflow.get_last_completion_result(int) or 0) + 1
 
 
 async def results(client: Client, schedule: ScheduleHandle, count: int) -> list[int]:
