@@ -122,3 +122,33 @@ async def scenario_mutated_schedule_times(env: Env) -> None:
         return await env.rpc.list_schedule_matching_times(request, timeout=seconds(10))
 
     await send_each(env, prepare, call)
+
+
+_MEANINGLESS = {
+    "too few fields": ScheduleSpec(cron_string=["1 2 3 4"]),
+    "no such minute": ScheduleSpec(cron_string=["60 * * * *"]),
+    "no step": ScheduleSpec(cron_string=["*/x * * * *"]),
+    "no duration": ScheduleSpec(cron_string=["@every 5"]),
+    "two zones": ScheduleSpec(cron_string=["TZ=Asia/Tokyo 0 0 * * *"], timezone_name="Europe/Berlin"),
+    "no such zone": ScheduleSpec(cron_string=["0 0 * * *"], timezone_name="Mars/Base"),
+    "no zone data": ScheduleSpec(cron_string=["0 0 * * *"], timezone_data=b"TZif"),
+    "several mistakes": ScheduleSpec(calendar=[CalendarSpec(hour="24", minute="5-1", month="1/2/3")]),
+    "ranges": ScheduleSpec(structured_calendar=[StructuredCalendarSpec(hour=[Range(start=24)], year=[Range(end=5)])]),
+    "interval": ScheduleSpec(interval=[IntervalSpec(interval=Duration(nanos=5))]),
+    "phase": ScheduleSpec(interval=[IntervalSpec(interval=Duration(seconds=5), phase=Duration(seconds=5))]),
+    "excluded": ScheduleSpec(exclude_calendar=[CalendarSpec(day_of_week="moon")]),
+}
+
+
+async def scenario_schedule_specs_that_mean_nothing(env: Env) -> None:
+    schedule_id = await _create(env, "s", _HOURLY)
+    described = await env.rpc.describe_schedule(
+        service.DescribeScheduleRequest(namespace=NAMESPACE, schedule_id=schedule_id)
+    )
+    for name, spec in _MEANINGLESS.items():
+        await env.outcome(name, _create(env, "none", spec))
+        described.schedule.spec.CopyFrom(spec)
+        update = service.UpdateScheduleRequest(
+            namespace=NAMESPACE, schedule_id=schedule_id, schedule=described.schedule, request_id=name
+        )
+        await env.outcome(f"{name}, in an update", env.rpc.update_schedule(update))

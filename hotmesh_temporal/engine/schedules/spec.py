@@ -61,6 +61,8 @@ class CompiledSpec:
         self._last: tuple[int, int | None] = (-2, None)
         self._over_after: int | None = None
         """From where on a search has found that there is nothing more; it may have taken long."""
+        self._given_up = range(0)
+        """Where a search would take as long as one before, and be given up as well."""
 
     def next_time(self, after: int, jitter_seed: str = "") -> NextTime | None:
         """The first time after ``after`` (nanoseconds since 1970) that matches, None if there is none.
@@ -89,6 +91,8 @@ class CompiledSpec:
         begin = max(after, self._start - SECOND) // SECOND
         if self._over_after is not None and begin >= self._over_after:
             return None
+        if begin in self._given_up:
+            raise TooMuchExcluded()
         nominal = self._following(begin)
         steps = excluded = 0
         while nominal is not None and not self._is_over(nominal):
@@ -97,6 +101,8 @@ class CompiledSpec:
                 due = nominal * SECOND
                 return NextTime(due, due + self._delay(nominal, seed))
             steps, excluded = steps + 1, excluded + self._count(nominal, until)
+            if steps >= _STEPS:
+                self._given_up = range(begin, (begin + until) // 2)
             if steps >= _STEPS or excluded >= _EXCLUDED:
                 raise TooMuchExcluded()
             nominal = self._following(until)
