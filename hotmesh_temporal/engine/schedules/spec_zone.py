@@ -10,6 +10,7 @@ HOUR = 3600
 DAY = 24 * HOUR
 EPOCH_DAY = datetime(1970, 1, 1).toordinal()
 
+_REMEMBERED = 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -58,9 +59,24 @@ class Region:
 
     def __init__(self, info: ZoneInfo) -> None:
         self._info = info
+        self._of_days = dict[int, int | None]()
+        """The offset of a day (in UTC, counted from 1970), None if it changes then."""
 
     def offset(self, instant: int) -> int:
         """See `Zone.offset`."""
+        day = instant // DAY
+        if day not in self._of_days:
+            self._remember(day)
+        ahead = self._of_days[day]
+        return self._look_up(instant) if ahead is None else ahead
+
+    def _remember(self, day: int) -> None:
+        if len(self._of_days) >= _REMEMBERED:
+            self._of_days.clear()
+        first, last = self._look_up(day * DAY), self._look_up(day * DAY + DAY - 1)
+        self._of_days[day] = first if first == last else None
+
+    def _look_up(self, instant: int) -> int:
         ahead = (_EPOCH + timedelta(seconds=instant)).astimezone(self._info).utcoffset()
         return ahead.days * DAY + ahead.seconds if ahead else 0
 
