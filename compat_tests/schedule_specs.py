@@ -36,8 +36,10 @@ ZONES = (
     "Pacific/Chatham",
     "Pacific/Norfolk",
 )
-"""With changes of the clock of half an hour, one and two hours, at midnight, in both hemispheres. (None that has left out a day: there the server goes
-back to the day before, again and again.)"""
+"""With changes of the clock of half an hour, one and two hours, at midnight, in both hemispheres.
+
+None that has left out a whole day: there the server goes back to the day before, again and again.
+"""
 
 _BOUNDS = {
     "second": (0, 59),
