@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from hotmesh_temporal.authorization.files import InvalidAccess
-from hotmesh_temporal.transport.interface import Gate
+from hotmesh_temporal.transport.interface import Frontend, Gate, Listener
 from hotmesh_temporal.transport.tls import TlsFiles, WatchedCertificates
 
 from .groups import option
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hotmesh_temporal.authorization import Authenticator
     from hotmesh_temporal.authorization.token_keys import KeySource
 
+_HTTP = "HTTP"
 _TLS = "Encryption"
 _WHO = "Who may do what (without any of these, everybody may do everything)"
 # With HS256 whoever can check a token can also make one, so it is for those who ask for it.
@@ -33,6 +34,7 @@ _ALGORITHMS = ["RS256", "ES256", "RS384", "RS512", "ES384", "ES512", "PS256", "P
 class Access:
     """The values of these options, as they were given."""
 
+    http_port: int | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
@@ -52,6 +54,18 @@ class Access:
                 raise click.UsageError("--tls-cert and --tls-key are given together (--tls-client-ca needs both)")
             return None
         return WatchedCertificates(TlsFiles(self.tls_cert, self.tls_key, self.tls_client_ca))
+
+    def http_listener(
+        self, frontend: Frontend, host: str, certificates: WatchedCertificates | None, gate: Gate | None
+    ) -> Listener | None:
+        """What serves HTTP and JSON; None if that was not asked for. Raises `InvalidAccess`."""
+        if self.http_port is None:
+            return None
+        try:
+            from hotmesh_temporal.http_api.listener import HttpListener
+        except ImportError as error:
+            raise InvalidAccess("--http-port needs aiohttp: pip install 'hotmesh-temporal[server]'") from error
+        return HttpListener(frontend, host=host, port=self.http_port, certificates=certificates, gate=gate)
 
     async def gate(self) -> Gate | None:
         """What requests have to pass; None if everybody may do everything. Raises `InvalidAccess`."""
@@ -104,6 +118,13 @@ def _made(option: str, name: str) -> Any:
 
 
 _OPTIONS = (
+    option(
+        _HTTP,
+        "--http-port",
+        type=click.IntRange(0, 65535),
+        metavar="PORT",
+        help="Serve HTTP and JSON there; 0 picks one.",
+    ),
     option(_TLS, "--tls-cert", type=Path, metavar="FILE", help="PEM certificate of this server; clients then use TLS."),
     option(_TLS, "--tls-key", type=Path, metavar="FILE", help="Its private key, without a password."),
     option(_TLS, "--tls-client-ca", type=Path, metavar="FILE", help="Require client certificates of this authority."),

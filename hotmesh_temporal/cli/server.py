@@ -71,6 +71,7 @@ def server(
         hotmesh-temporal server
         hotmesh-temporal server --port 7300 --connection postgresql://localhost/orders
         hotmesh-temporal server --ip 0.0.0.0 --drain-seconds 10
+        hotmesh-temporal server --http-port 7243
         hotmesh-temporal server --store postgresql://localhost/orders --stream nats://localhost --sub nats://localhost
         hotmesh-temporal server --ip 0.0.0.0 --tls-cert server.pem --tls-key server.key --tls-client-ca clients-ca.pem
         hotmesh-temporal server --ip 0.0.0.0 --tls-cert server.pem --tls-key server.key --api-keys keys.toml
@@ -96,16 +97,18 @@ async def _serve(
     certificates, gate = access.certificates(), await access.gate()
     frontend = observed.new_frontend(backend)
     listener = GrpcListener(frontend, host=address[0], port=address[1], certificates=certificates, gate=gate)
+    by_http = access.http_listener(frontend, address[0], certificates, gate)
     await frontend.start()
     try:
         served = await listener.start()
-        click.echo(f"hotmesh-temporal serves {served} from {backend.identity}; stop it with Ctrl-C")
+        also = f", and HTTP on {await by_http.start()}" if by_http else ""
+        click.echo(f"hotmesh-temporal serves {served} from {backend.identity}{also}; stop it with Ctrl-C")
         if observed.metrics_at:
             click.echo(f"metrics are at {observed.metrics_at}")
         await stop.wait()
         await _drain(frontend, drain_seconds)
     finally:
-        await listener.close(_GRACE_SECONDS)
+        await asyncio.gather(*(each.close(_GRACE_SECONDS) for each in (listener, by_http) if each))
         await frontend.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import aiohttp
 import pytest
 from temporalio import workflow
 from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
@@ -106,6 +108,27 @@ async def test_an_application_with_a_key_and_one_with_a_certificate(tmp_path: Pa
         assert "Request unauthorized" in ended.stderr
         by_key = await asyncio.to_thread(temporal, "workflow", "list", "--api-key", writer, *shown)
         assert "Nothing" in by_key.stdout
+
+
+async def test_http_beside_grpc(tmp_path: Path) -> None:
+    command = [COMMAND, "server", "--port", "0", "--http-port", "0", "--connection", f"sqlite:///{tmp_path}/x.sqlite3"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    ready = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+    found = re.search(r"and HTTP on (127\.0\.0\.1:\d+);", ready)
+    assert found, ready
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"http://{found[1]}/cluster") as reply:
+            assert (reply.status, (await reply.json())["clusterName"]) == (200, "active")
+        # Who waits when the server is told to stop gets an answer.
+        run = f"http://{found[1]}/api/v1/namespaces/default/workflows/w"
+        await session.post(run, json={"workflowType": {"name": "W"}, "taskQueue": {"name": "q"}, "requestId": "r"})
+        waiting = asyncio.ensure_future(session.get(f"{run}/history?waitNewEvent=true&historyEventFilterType=2"))
+        await asyncio.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        async with await asyncio.wait_for(waiting, 10) as reply:
+            assert (reply.status, "nextPageToken" in await reply.json()) == (200, True)
+    assert await asyncio.wait_for(process.wait(), 10) == 0
 
 
 async def test_classes_of_the_users(tmp_path: Path) -> None:

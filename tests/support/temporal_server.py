@@ -35,13 +35,18 @@ class TemporalServer:
         self._options += [f"--search-attribute={k}={v}" for k, v in (search_attributes or {}).items()]
         self._process: subprocess.Popen[bytes] | None = None
         self._log = Path(tempfile.gettempdir())
-        self._port = 0
+        self._port = self._http_port = 0
         self.metrics_port = 0
 
     @property
     def address(self) -> str:
         """Host and port of the gRPC service."""
         return f"127.0.0.1:{self._port}"
+
+    @property
+    def http_address(self) -> str:
+        """Host and port of the HTTP API."""
+        return f"127.0.0.1:{self._http_port}"
 
     @property
     def pid(self) -> int:
@@ -52,10 +57,10 @@ class TemporalServer:
 
     async def start(self) -> None:
         """Start and wait until the server is healthy. Raises `RuntimeError` with its output if it is not in time."""
-        self._port, http, self.metrics_port = free_ports(3)
+        self._port, self._http_port, self.metrics_port = free_ports(3)
         handle, name = tempfile.mkstemp(prefix="temporal-dev-", suffix=".log")
         self._log = Path(name)
-        ports = [f"--port={self._port}", f"--http-port={http}", f"--metrics-port={self.metrics_port}"]
+        ports = [f"--port={self._port}", f"--http-port={self._http_port}", f"--metrics-port={self.metrics_port}"]
         command = [temporal_command(), "server", "start-dev", "--headless", "--ip=127.0.0.1", "--log-level=error"]
         with os.fdopen(handle, "wb") as log:
             self._process = _spawn([*command, *ports, *self._options], log)
