@@ -212,8 +212,11 @@ class RunCheck:
             yield "the run is closed, but no event closes it"
 
     def _check_offers(self, state: ExecutionState, surroundings: Surroundings) -> Iterator[str]:
+        # A task of a sticky queue whose worker is known to be gone is offered on the normal one.
+        normal = QueueKey(state.namespace, False, state.task_queue)
         for queue, event_id, stamp, what in _due_offers(state):
-            if (surroundings.stream_of(queue), self._record.job_id, event_id, stamp) in surroundings.offers:
+            streams = [surroundings.stream_of(each) for each in ((queue,) if queue.activity else (queue, normal))]
+            if any((each, self._record.job_id, event_id, stamp) in surroundings.offers for each in streams):
                 self.offers += 1
             else:
                 yield f"{what} waits for a worker, but there is no message for it in the task queue {queue.name!r}"
