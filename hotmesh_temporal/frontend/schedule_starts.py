@@ -9,6 +9,7 @@ from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 from ..engine.turn import Turn
 from ..runtime.service import Runtime
 from . import validate
+from .admission import admit
 from .rpc import start
 
 
@@ -19,7 +20,8 @@ class ScheduleStarts:
         self._runtime = runtime
 
     async def prepare(self, request: StartWorkflowExecutionRequest) -> Callable[[], Turn]:
-        """Check the request as the RPC does. Raises `RpcError`."""
+        """Check the request as the RPC does. Raises `RpcError`, also if the namespace takes no starts any more."""
+        await admit(self._runtime, "StartWorkflowExecution", request)
         runtime, limits = self._runtime, self._runtime.limits
         start.check(request)
         await start.check_attributes(runtime, request)
