@@ -19,6 +19,8 @@ from temporalio.api.enums.v1 import CommandType
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
+    CreateScheduleRequest,
+    DescribeScheduleRequest,
     DescribeWorkflowExecutionRequest,
     GetWorkflowExecutionHistoryRequest,
     GetWorkflowExecutionHistoryResponse,
@@ -130,6 +132,13 @@ class Tenant:
         for name in ("order-2", "order-3", "order-4"):
             await call(frontend, start(THEIRS, name))
         await tenant._pages()
+        schedule = CreateScheduleRequest(namespace=THEIRS, schedule_id="schedule-1", request_id=str(uuid.uuid4()))
+        schedule.schedule.spec.interval.add().interval.FromSeconds(86400)
+        schedule.schedule.state.notes = SECRET.decode()
+        schedule.schedule.action.start_workflow.workflow_id = "scheduled"
+        schedule.schedule.action.start_workflow.workflow_type.name = SECRET.decode()
+        schedule.schedule.action.start_workflow.task_queue.name = QUEUE
+        await call(frontend, schedule)
         batch = StartBatchOperationRequest(
             namespace=THEIRS, job_id="batch-1", reason=SECRET.decode(), visibility_query="WorkflowId = 'none'"
         )
@@ -195,7 +204,9 @@ class Tenant:
             self.frontend, DescribeWorkflowExecutionRequest(namespace=THEIRS, execution=self.execution)
         )
         listed = await call(self.frontend, ListWorkflowExecutionsRequest(namespace=THEIRS))
-        return [each.SerializeToString(deterministic=True) for each in (history, described, listed)]
+        schedule = await call(self.frontend, DescribeScheduleRequest(namespace=THEIRS, schedule_id="schedule-1"))
+        schedule.info.ClearField("future_action_times")
+        return [each.SerializeToString(deterministic=True) for each in (history, described, listed, schedule)]
 
     def tokens_renamed(self, namespace: str) -> dict[str, bytes]:
         """The tokens with another namespace in them, as somebody would forge them who knows their form."""
@@ -216,6 +227,7 @@ _TEXTS = {
     "signal_name": "go",
     "signal": "go",
     "reason": "because",
+    "pause": "for now",
     "query_type": "state",
     "update_id": "u",
     "name": QUEUE,
@@ -227,7 +239,7 @@ _TEXTS = {
 
 _PARTS = {
     *("workflow_execution", "execution", "executions", "query", "task_queue", "workflow_type", "update_ref", "request"),
-    *("meta", "signal_operation"),
+    *("meta", "signal_operation", "patch"),
 }
 """The parts of requests that name something, or without which one is not looked at."""
 

@@ -19,8 +19,10 @@ from temporalio.api.command.v1 import (
 )
 from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import BatchOperationState, CommandType, QueryResultType
+from temporalio.api.operatorservice.v1 import DeleteNamespaceRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
+    DeleteScheduleRequest,
     DeleteWorkflowExecutionRequest,
     DescribeBatchOperationRequest,
     DescribeNamespaceRequest,
@@ -71,6 +73,7 @@ TOO_MUCH = (
     TerminateWorkflowExecutionRequest,
     ResetWorkflowExecutionRequest,
     RespondActivityTaskCompletedByIdRequest,
+    DeleteScheduleRequest,
 )
 """What leaves nothing to do for those that come after it."""
 
@@ -133,6 +136,7 @@ async def test_these_requests_would_do_much_in_their_own_namespace(theirs: Tenan
             done.append(name)
     assert {"SignalWorkflowExecution", "RequestCancelWorkflowExecution"} <= set(done)
     assert {"GetWorkflowExecutionHistory", "DescribeWorkflowExecution", "ListWorkflowExecutions"} <= set(read)
+    assert {"DescribeSchedule", "ListSchedules", "PatchSchedule"} <= {*read, *done}
     assert len(done) >= 8, done
 
 
@@ -303,6 +307,14 @@ async def test_a_namespace_is_not_shown_by_its_id(theirs: Tenant, as_whom: dict[
     assert await as_whom["mine"].refusal(by_id) == DENIED
     assert await as_whom["auditor"].refusal(by_id) == ("OK", "")
     assert await as_whom["mine"].refusal(DescribeNamespaceRequest(namespace=MINE)) == ("OK", "")
+    # Nor by its id under the name of another, and it is not deleted so either.
+    both_named = DescribeNamespaceRequest(namespace=MINE, id=described.namespace_info.id)
+    assert (await as_whom["mine"].refusal(both_named))[0] == "INVALID_ARGUMENT"
+    deletion = DeleteNamespaceRequest(namespace_id=described.namespace_info.id)
+    assert await as_whom["admin"].refusal(deletion) == DENIED
+    deletion.namespace = MINE
+    assert (await as_whom["admin"].refusal(deletion))[0] == "INVALID_ARGUMENT"
+    assert (await call(theirs.frontend, DescribeNamespaceRequest(namespace=THEIRS))).namespace_info.state == 1
     # Somebody who may not see a namespace is not told either whether it is there.
     assert await as_whom["mine"].refusal(DescribeNamespaceRequest(namespace=str(uuid.uuid4()))) == DENIED
     assert path_of(by_id).endswith("/DescribeNamespace")

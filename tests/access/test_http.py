@@ -346,6 +346,37 @@ async def test_keys_and_certificates_count_here_too(tmp_path: Path) -> None:
     await frontend.close()
 
 
+async def test_renewed_certificates_are_used_without_a_restart(tmp_path: Path) -> None:
+    """Also for clients that name the server by its address, and so send no name. Others' certificates are not taken."""
+    first, second = Authority("first"), Authority("second")
+    files = TlsFiles(tmp_path / "server.pem", tmp_path / "server.key", tmp_path / "ca.pem")
+
+    def install(authority: Authority) -> None:
+        authority.server().write(tmp_path, "server")
+        (tmp_path / "ca.pem").write_bytes(authority.pem)
+
+    async def reaches(authority: Authority) -> bool:
+        context = ssl.create_default_context(cadata=authority.pem.decode())
+        context.load_cert_chain(*authority.client("someone").write(tmp_path, "someone"))
+        try:
+            async with aiohttp.ClientSession() as session:
+                await session.get(f"https://{address}/system-info", ssl=context)
+        except aiohttp.ClientError:
+            return False
+        return True
+
+    install(first)
+    frontend = engine_on(tmp_path / "x.sqlite3")
+    await frontend.start()
+    listener = HttpListener(frontend, certificates=WatchedCertificates(files))
+    address = await listener.start()
+    assert [await reaches(each) for each in (first, second)] == [True, False]
+    install(second)
+    assert [await reaches(each) for each in (first, second)] == [False, True]
+    await listener.close()
+    await frontend.close()
+
+
 def test_payloads_there_and_back() -> None:
     """What was sent in the short form is stored as it was written, and shown in the short form."""
     request = StartWorkflowExecutionRequest()
