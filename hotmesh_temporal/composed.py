@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import uuid
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from .contracts.backend import Backend
 from .contracts.commit import Commit, RunWrite
 from .contracts.errors import RevisionConflict
+from .contracts.examination import Finding
 from .contracts.store import StoreService
 
 _LOG = logging.getLogger(__name__)
@@ -60,6 +62,14 @@ class ComposedBackend(Backend):
     async def close(self) -> None:
         """See the contract. In the reverse order."""
         await self._opened.aclose()
+
+    async def examine(self) -> list[Finding]:
+        """See the contract. Of all parts, each named."""
+        findings: list[Finding] = []
+        for part in (self._store, *self._others):
+            name = part.identity.partition(":")[0]
+            findings += [replace(each, check=f"{name} {each.check}") for each in await part.examine()]
+        return findings
 
     @property
     def identity(self) -> str:

@@ -14,6 +14,7 @@ from .contracts.backend import Backend
 from .contracts.search import SearchService
 from .contracts.store import StoreService
 from .contracts.stream import StreamService
+from .contracts.sub import SubService
 from .runtime.keys import APP_ID, HOTMESH_NAMESPACE
 from .runtime.quorum import Caller
 
@@ -27,6 +28,7 @@ class Operator:
     _store: StoreService
     _stream: StreamService
     _search: SearchService
+    _sub: SubService
     _caller: Caller
 
     def __init__(self, backend: Backend) -> None:
@@ -56,6 +58,7 @@ class Operator:
             assert backend.search is not None, "connections have every service"
             assert backend.sub is not None, "connections have every service"
             self._store, self._stream, self._search = backend.store, backend.stream, backend.search
+            self._sub = backend.sub
             self._caller = Caller(backend.sub, self._id)
             await self._caller.start()
         except BaseException:

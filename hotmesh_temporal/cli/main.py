@@ -9,6 +9,7 @@ import click
 # Command → where it is. Each is imported only when it is used, so that the start of one does not pay for the others.
 _COMMANDS = {
     "api-key": "hotmesh_temporal.cli.api_key:api_key",
+    "doctor": "hotmesh_temporal.cli.doctor:doctor",
     "run": "hotmesh_temporal.cli.run:run",
     "quorum": "hotmesh_temporal.cli.quorum:quorum",
     "server": "hotmesh_temporal.cli.server:server",
@@ -31,6 +32,9 @@ See who works on a database, and pause a task queue:
 See which workflows and activities the workers have, and what waits for a worker:
     hotmesh-temporal types
     hotmesh-temporal types --waiting
+
+Look whether everything is in order:
+    hotmesh-temporal doctor
 
 Where the data lives is chosen by --connection, else by the environment variable HOTMESH_CONNECTION, else by
 temporal.toml, else it is a SQLite file in .hotmesh/ under the working directory.

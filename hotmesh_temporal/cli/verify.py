@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
 import uuid
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Iterator
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from hotmesh_temporal.connection import InvalidConnection
 from hotmesh_temporal.contracts.backend import Backend
@@ -19,15 +15,14 @@ from hotmesh_temporal.runtime.keys import APP_ID, HOTMESH_NAMESPACE
 from hotmesh_temporal.runtime.verify import Report, verify
 
 from .options import connection_of, connection_options, log_level_option, log_to_stderr
-
-# A check that is over sooner shows no progress.
-_PATIENCE_SECONDS = 2.0
+from .progress import progress, quiet_option
 
 
 @click.command("verify")
 @connection_options
+@quiet_option
 @log_level_option
-def command(connection: str | None, store: str | None, stream: str | None, sub: str | None, log_level: str) -> None:
+def command(quiet: bool, log_level: str, **services: str | None) -> None:
     """Check every workflow in a database.
 
     Histories have no gaps and end properly, each state is what its history makes it, and whatever a workflow waits for
@@ -42,8 +37,8 @@ def command(connection: str | None, store: str | None, stream: str | None, sub: 
     log_to_stderr(log_level)
     loop = new_event_loop()
     try:
-        backend = connection_of(connection, store=store, stream=stream, sub=sub).backend()
-        report = loop.run_until_complete(_verify(backend))
+        backend = connection_of(**services).backend()
+        report = loop.run_until_complete(_verify(backend, quiet=quiet))
     except (InvalidConnection, ContractError, OSError) as error:
         raise click.ClickException(str(error)) from error
     finally:
@@ -54,32 +49,13 @@ def command(connection: str | None, store: str | None, stream: str | None, sub: 
         raise click.exceptions.Exit(1)
 
 
-async def _verify(backend: Backend) -> Report:
+async def _verify(backend: Backend, *, quiet: bool) -> Report:
     try:
         await backend.open(HOTMESH_NAMESPACE, APP_ID, f"verify-{uuid.uuid4().hex}")
-        with _progress() as tell:
-            return await verify(backend, tell)
+        with progress("verify", quiet=quiet) as tell:
+            return await verify(backend, lambda runs: tell(f"{runs:,} runs"))
     finally:
         await backend.close()
-
-
-@contextlib.contextmanager
-def _progress() -> Generator[Callable[[int], None], None, None]:
-    """A progress bar on a terminal, for a check that takes long; how many runs there are is not known before."""
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("verify"), BarColumn(), TextColumn("{task.completed:,} runs"))
-    bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal)
-    task, begin = bar.add_task("verify", total=None), time.monotonic()
-
-    def tell(runs: int) -> None:
-        bar.update(task, completed=runs)
-        if not bar.live.is_started and time.monotonic() - begin > _PATIENCE_SECONDS:
-            bar.start()
-
-    try:
-        yield tell
-    finally:
-        bar.stop()
 
 
 def summary(report: Report, place: str) -> Iterator[str]:

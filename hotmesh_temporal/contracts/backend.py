@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .examination import Finding
 from .search import SearchService
 from .store import StoreService
 from .stream import StreamService
@@ -54,6 +55,13 @@ class Backend(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Release everything that `open` acquired; an existing pool of the user's stays open. Idempotent."""
+
+    async def examine(self) -> list[Finding]:
+        """What an operator should know of the database: its version, rights, durability, clock (extension).
+
+        The backend is open. One that has nothing to say returns nothing.
+        """
+        return []
 
     @property
     @abstractmethod

@@ -37,16 +37,17 @@ async def pending_work(
 ) -> tuple[list[Pending], bool]:
     """What waits in the open runs of a namespace, the oldest first; and whether there are more than ``limit`` runs."""
     found: dict[Place, Pending] = {}
-    async for state in _open_runs(store, search, namespace, limit):
+    async for state in open_runs(store, search, namespace, limit):
         for place, since in waits_of(state):
             found.setdefault(place, Pending(place)).add(state.workflow_id, since)
-    open_runs = sum((await search.count(namespace, RUNNING)).values())
-    return sorted(found.values(), key=lambda each: each.since), open_runs > limit
+    count = sum((await search.count(namespace, RUNNING)).values())
+    return sorted(found.values(), key=lambda each: each.since), count > limit
 
 
-async def _open_runs(
+async def open_runs(
     store: StoreService, search: SearchService, namespace: str, limit: int
 ) -> AsyncIterator[ExecutionState]:
+    """The states of the open runs of a namespace, the oldest first, at most ``limit``."""
     token = b""
     while limit > 0:
         order = (Order("StartTime", descending=False),)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from hotmesh_temporal.contracts import Backend, ConnectionSpec
+from hotmesh_temporal.contracts.examination import Finding
 
 from .connection import Connection
+from .examination import examine
 from .settings import settings_of
 from .stream import NatsStream
 from .sub import NatsSub
@@ -32,6 +34,10 @@ class NatsBackend(Backend):
         """See the contract."""
         await self._stream.close()
         await self._connection.close()
+
+    async def examine(self) -> list[Finding]:
+        """See the contract."""
+        return await examine(self._connection, self._settings.replicas)
 
     @property
     def identity(self) -> str:

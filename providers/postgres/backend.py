@@ -8,8 +8,10 @@ import random
 
 from hotmesh_temporal.contracts import Backend, ConnectionSpec
 from hotmesh_temporal.contracts.errors import ContractError
+from hotmesh_temporal.contracts.examination import Finding
 
 from .database import Database, scalar
+from .examination import examine
 from .notices import Notices
 from .queues import Queues
 from .search import PostgresSearch
@@ -61,6 +63,10 @@ class PostgresBackend(Backend):
         await self._sub.close()
         await self._notices.close()
         await self._db.close()
+
+    async def examine(self) -> list[Finding]:
+        """See the contract."""
+        return await examine(self._db)
 
     @property
     def identity(self) -> str:

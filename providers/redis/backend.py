@@ -8,8 +8,10 @@ import random
 
 from hotmesh_temporal.contracts import Backend, ConnectionSpec
 from hotmesh_temporal.contracts.errors import ContractError
+from hotmesh_temporal.contracts.examination import Finding
 
 from .database import Database
+from .examination import examine
 from .listener import Listener
 from .search import RedisSearch
 from .settings import settings_of
@@ -62,6 +64,10 @@ class RedisBackend(Backend):
         await self._sub.close()
         await self._listener.close()
         await self._db.close()
+
+    async def examine(self) -> list[Finding]:
+        """See the contract."""
+        return await examine(self._db.pool, self._settings.wait_replicas)
 
     @property
     def identity(self) -> str:

@@ -29,7 +29,7 @@ async def check(pool: Pool, place: str, wait_replicas: int) -> bool:
     check_version(info, place)
     if re.search(_SEARCH_MODULE, _text(reply), re.MULTILINE):
         log.debug("Redis at %s has the search module, which is not used: our own index is kept in the commit", place)
-    config = await _config(pool)
+    config = await configuration(pool)
     check_eviction(config, info, place)
     check_replicas(info, wait_replicas, place)
     for warning in [*warnings(config, info), *replication_warnings(info, wait_replicas)]:
@@ -45,7 +45,12 @@ def check_version(info: Mapping[str, str], place: str) -> None:
         raise Unavailable(f"Redis at {place} is version {version}: 6.2 or newer is needed (or Valkey); upgrade it")
 
 
-async def _config(pool: Pool) -> dict[str, str]:
+async def information(pool: Pool) -> dict[str, str]:
+    """What INFO says."""
+    return _parse(await pool.execute("INFO"))
+
+
+async def configuration(pool: Pool) -> dict[str, str]:
     """The settings that matter; those that may not be read are missing."""
     found: dict[str, str] = {}
     for name in _SETTINGS:

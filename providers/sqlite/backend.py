@@ -9,9 +9,11 @@ from urllib.parse import parse_qsl, unquote
 
 from hotmesh_temporal.contracts.backend import Backend, ConnectionSpec
 from hotmesh_temporal.contracts.errors import InvalidArgument
+from hotmesh_temporal.contracts.examination import Finding
 
 from . import jobs
 from .database import MEMORY, Database, DatabaseOptions
+from .examination import examine
 from .hints import QUEUE, HintBus
 from .search import SqliteSearch
 from .store import SqliteStore
@@ -63,6 +65,10 @@ class SqliteBackend(Backend):
         if self._hints is not None:
             self._hints.close()
         await self._database.close()
+
+    async def examine(self) -> list[Finding]:
+        """See the contract."""
+        return await examine(self._database, self._options)
 
     @property
     def identity(self) -> str:
