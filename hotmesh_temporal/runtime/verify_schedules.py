@@ -16,7 +16,7 @@ from ..engine.model import decode_state
 from ..engine.schedules.draft import Draft
 from ..engine.schedules.state import Run
 from ..errors import RpcError
-from .keys import pointer_id, run_key, schedule_of_job
+from .keys import ENGINE_QUEUE, pointer_id, run_key, schedule_of_job
 from .namespaces import Namespaces
 from .schedule_documents import document
 from .verify_run import Surroundings
@@ -91,7 +91,8 @@ class ScheduleCheck:
     async def _is_on_its_way(self, run: Run) -> bool:
         """Word of the end of such a workflow lies in the engine's queue, now that it has ended."""
         now = await self._surroundings()
-        return any(run_key(job).workflow_id == run.workflow_id for _, job, _, _ in now.offers)
+        engine = now.stream_of(ENGINE_QUEUE)
+        return any(stream == engine and run_key(job).workflow_id == run.workflow_id for stream, job, _, _ in now.offers)
 
 
 def _timer_problems(draft: Draft, timer_at: int) -> list[str]:
