@@ -26,6 +26,9 @@ Run an application that you did not change:
     hotmesh-temporal run app.py
 Serve your database to the temporal CLI, the Web UI and SDKs of other languages:
     hotmesh-temporal server --port 7233
+Only to those who have a key:
+    hotmesh-temporal api-key new --name web --permission default:write >> keys.toml
+    hotmesh-temporal server --api-keys keys.toml
 See who works on a database, and pause a task queue:
     hotmesh-temporal quorum roll-call
     hotmesh-temporal quorum pause --task-queue orders

@@ -15,7 +15,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
+import jwt
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from temporalio import workflow
 from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
 from temporalio.client import Client
@@ -24,7 +27,12 @@ from temporalio.worker import Worker
 
 from hotmesh_temporal.authorization.api_keys import hash_of, new_key
 from hotmesh_temporal.authorization.files import InvalidAccess
+from hotmesh_temporal.authorization.methods import path_of
 from hotmesh_temporal.cli.access import Access
+from hotmesh_temporal.errors import Code, RpcError
+from hotmesh_temporal.transport.inspection import open_handlers, reflection
+from hotmesh_temporal.transport.interface import Peer
+from tests.quorum.conftest import engine_on
 from tests.support.certificates import Authority
 
 COMMAND = str(Path(sys.executable).with_name("hotmesh-temporal"))
@@ -144,6 +152,41 @@ async def test_classes_of_the_users(tmp_path: Path) -> None:
         assert b"you are not Ada" in caught.value.raw_grpc_status
 
 
+async def test_tokens_and_keys_side_by_side(tmp_path: Path) -> None:
+    """What the options ask for is what counts: audience, the name of the claim, and whose keys."""
+    private, key = ec.generate_private_key(ec.SECP256R1()), new_key()
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    (tmp_path / "public.pem").write_bytes(private.public_key().public_bytes(serialization.Encoding.PEM, form))
+    (tmp_path / "keys.toml").write_text(
+        f'[[key]]\nname = "k"\nhash = "{hash_of(key)}"\npermissions = ["default:read"]\n'
+    )
+    access = Access(
+        api_keys=tmp_path / "keys.toml",
+        jwt_keys=str(tmp_path / "public.pem"),
+        jwt_audience="orders",
+        jwt_permissions_claim="roles",
+    )
+    gate = await access.gate()
+    assert gate is not None
+
+    def token(**content: object) -> str:
+        return jwt.encode({"sub": "ada", "aud": "orders", "roles": ["default:write"], **content}, private, "ES256")
+
+    async def status(given: str, path: str) -> int:
+        try:
+            request = ListWorkflowExecutionsRequest(namespace="default")
+            await gate.admit(path_of(path), request, {"authorization": f"Bearer {given}"}, Peer())
+        except RpcError as error:
+            return error.code
+        return 0
+
+    reads, writes, denied = "ListWorkflowExecutions", "StartWorkflowExecution", Code.PERMISSION_DENIED
+    assert [await status(token(), each) for each in (reads, writes)] == [0, 0]
+    assert [await status(key, each) for each in (reads, writes)] == [0, denied]
+    for wrong in (token(aud="billing"), token(roles=[]), token(roles=["other:admin"]), "hmk_x", "x.y.z"):
+        assert await status(wrong, reads) == denied
+
+
 async def test_what_cannot_be_used_is_said_at_the_start() -> None:
     cases = {
         "none.toml cannot be read: No such file or directory": Access(api_keys=Path("none.toml")),
@@ -158,6 +201,25 @@ async def test_what_cannot_be_used_is_said_at_the_start() -> None:
             await access.gate()
         assert str(caught.value).startswith(text)
     assert await Access().gate() is None
+
+
+async def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The extra `server` is not there for everybody; what needs nothing of it goes on without."""
+    for module in (
+        "jwt",
+        "hotmesh_temporal.authorization.token_keys",
+        "hotmesh_temporal.authorization.json_web_tokens",
+    ):
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setitem(sys.modules, "hotmesh_temporal.http_api.listener", None)
+    monkeypatch.setitem(sys.modules, "grpc_reflection.v1alpha", None)
+    with pytest.raises(InvalidAccess, match=r"--jwt-keys needs PyJWT: pip install 'hotmesh-temporal\[server\]'"):
+        await Access(jwt_keys="keys.json").gate()
+    frontend = engine_on(tmp_path / "x.sqlite3")
+    with pytest.raises(InvalidAccess, match=r"--http-port needs aiohttp: pip install 'hotmesh-temporal\[server\]'"):
+        Access(http_port=0).http_listener(frontend, "127.0.0.1", None, None)
+    assert reflection() is None
+    assert len(open_handlers(frontend)) == 1
 
 
 def test_the_server_ends_with_what_is_wrong(tmp_path: Path) -> None:
