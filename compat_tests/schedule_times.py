@@ -130,7 +130,7 @@ class Comparison:
             end_time=_timestamp(end),
         )
         try:
-            reply = await self._rpc.list_schedule_matching_times(request)
+            reply = await self._rpc.list_schedule_matching_times(request, retry=True)
         except RPCError as error:
             return error.message
         return [each.ToNanoseconds() for each in reply.start_time]

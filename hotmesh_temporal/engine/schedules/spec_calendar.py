@@ -20,6 +20,7 @@ from .spec_zone import DAY, EPOCH_DAY, HOUR, Zone
 LAST_YEAR = 2100
 """The server looks no further."""
 
+_FOREVER = 2**63
 _END = date(LAST_YEAR + 1, 1, 1).toordinal()
 _EVERY_YEAR = range(1, 10_000)
 
@@ -59,6 +60,8 @@ class Calendar:
         self._minutes, self._seconds = _values(spec.minute, 59), _values(spec.second, 59)
         self._any_weekday = self._weekdays >= frozenset(range(7))
         clock = self._hours and self._minutes and self._seconds
+        self._known: tuple[int, int, int | None] = (0, 0, None)
+        """From the first instant up to the second, the third is next. Only kept far from changes of the clock."""
         self._never = not (clock and self._months and self._days and self._weekdays)
 
     def matches(self, instant: int) -> bool:
@@ -114,6 +117,17 @@ class Calendar:
         """The first time of the calendar after an instant (both in seconds since 1970), None if there is none."""
         if self._never:
             return None
+        begin, end, known = self._known
+        if begin <= instant < end:
+            return known
+        found = self._search(instant)
+        if found is None:
+            self._known = (instant, _FOREVER, None)
+        elif self._zone.is_steady(instant - DAY, found + DAY):
+            self._known = (instant, found, found)
+        return found
+
+    def _search(self, instant: int) -> int | None:
         clock = self._clock_after(instant)
         while self._to_day(clock):
             if not self._to_time(clock):

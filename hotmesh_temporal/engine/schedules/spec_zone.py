@@ -11,6 +11,7 @@ DAY = 24 * HOUR
 EPOCH_DAY = datetime(1970, 1, 1).toordinal()
 
 _REMEMBERED = 1000
+_STEADY_DAYS = 370
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -37,6 +38,10 @@ class Zone(Protocol):
         """
         ...
 
+    def is_steady(self, first: int, last: int) -> bool:
+        """The offset is known to be the same from one instant to another."""
+        ...
+
 
 class Utc:
     """Coordinated Universal Time."""
@@ -53,6 +58,11 @@ class Utc:
         """The wall-clock time itself."""
         return wall
 
+    def is_steady(self, first: int, last: int) -> bool:
+        """Always."""
+        del first, last
+        return True
+
 
 class Region:
     """A zone of the IANA time zone database."""
@@ -61,20 +71,21 @@ class Region:
         self._info = info
         self._of_days = dict[int, int | None]()
         """The offset of a day (in UTC, counted from 1970), None if it changes then."""
+        self._steady = range(0)
+        """Instants between which it does not change."""
 
     def offset(self, instant: int) -> int:
         """See `Zone.offset`."""
-        day = instant // DAY
-        if day not in self._of_days:
-            self._remember(day)
-        ahead = self._of_days[day]
+        ahead = self._of_day(instant // DAY)
         return self._look_up(instant) if ahead is None else ahead
 
-    def _remember(self, day: int) -> None:
-        if len(self._of_days) >= _REMEMBERED:
-            self._of_days.clear()
-        first, last = self._look_up(day * DAY), self._look_up(day * DAY + DAY - 1)
-        self._of_days[day] = first if first == last else None
+    def _of_day(self, day: int) -> int | None:
+        if day not in self._of_days:
+            if len(self._of_days) >= _REMEMBERED:
+                self._of_days.clear()
+            first, last = self._look_up(day * DAY), self._look_up(day * DAY + DAY - 1)
+            self._of_days[day] = first if first == last else None
+        return self._of_days[day]
 
     def _look_up(self, instant: int) -> int:
         ahead = (_EPOCH + timedelta(seconds=instant)).astimezone(self._info).utcoffset()
@@ -88,6 +99,15 @@ class Region:
         """See `Zone.instant`."""
         first = self.offset(wall)
         return wall - self.offset(wall - first) if first else wall
+
+    def is_steady(self, first: int, last: int) -> bool:
+        """See `Zone.is_steady`; at most about a year is known."""
+        if first not in self._steady:
+            day, ahead = first // DAY, self.offset(first)
+            while day < first // DAY + _STEADY_DAYS and self._of_day(day) == ahead:
+                day += 1
+            self._steady = range(first, day * DAY)
+        return last in self._steady
 
 
 class _Reader:
