@@ -82,6 +82,7 @@ async def test_a_sqlite_file_in_order_with_an_engine_and_then_stuck_workflows(
         for kind in (Stuck.run, Charging.run):
             await client.start_workflow(kind, id=f"{kind.__qualname__}", task_queue="orders")
         stuck = {"workflows of default": ("wrong", "no worker has ever registered 'charge'")}
+        findings: Sequence[Finding] = ()
         for _ in range(40):
             findings = await examine(resolve(connection), wait=0.2)
             if "fail their workflow task" in told(findings, "workflows of default")[1]:
