@@ -54,3 +54,10 @@ def log_level_option(command: _Command) -> _Command:
 def log_to_stderr(level: str) -> None:
     """Send the log of this process to the standard error stream."""
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+def log_format_option(command: _Command) -> _Command:
+    """Add ``--log-format``; give its value to `telemetry.logs.log_to_stderr`."""
+    form = click.Choice(["text", "json"])
+    text = "How: for people, or one JSON object a line."
+    return click.option("--log-format", type=form, default="text", show_default=True, help=text)(command)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -21,7 +21,7 @@ from hotmesh_temporal.transport.tls import InvalidTls
 
 from .access import Access, access_options
 from .groups import GroupedCommand
-from .options import connection_of, connection_options, log_level_option, log_to_stderr
+from .options import connection_of, connection_options, log_format_option, log_level_option
 from .telemetry import Observed, observed, telemetry_options
 
 # How long calls that are under way may take once the server takes no new ones, in seconds. Long polls do not count.
@@ -42,6 +42,7 @@ _GRACE_SECONDS = 5.0
 @access_options
 @telemetry_options
 @log_level_option
+@log_format_option
 def server(
     port: int,
     ip: str,
@@ -51,6 +52,7 @@ def server(
     stream: str | None,
     sub: str | None,
     log_level: str,
+    log_format: Literal["text", "json"],
     metrics_port: int | None,
     metrics_ip: str,
     metrics_task_queues: bool,
@@ -77,7 +79,10 @@ def server(
         hotmesh-temporal server --ip 0.0.0.0 --tls-cert server.pem --tls-key server.key --api-keys keys.toml
         temporal workflow list --address 127.0.0.1:7300
     """
-    log_to_stderr(log_level)
+    # It brings the engine along, which the help has no use for.
+    from hotmesh_temporal.telemetry.logs import log_to_stderr
+
+    log_to_stderr(log_level, log_format)
     loop = new_event_loop()
     try:
         connections = connection_of(connection, store=store, stream=stream, sub=sub)

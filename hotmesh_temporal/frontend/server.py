@@ -18,6 +18,7 @@ from ..runtime.service import Runtime
 from . import fields
 from .admission import admit
 from .batch_operations import BatchOperations
+from .current import REQUEST
 from .dispatch import handler_of
 from .errors import Code
 from .schedule_starts import ScheduleStarts
@@ -80,6 +81,7 @@ class Frontend:
         deadline: float | None,
     ) -> Message:
         """Answer one request; see ``transport.interface.Frontend``."""
+        REQUEST.set((method, request))
         handler = handler_of(service, method)
         largest = self.runtime.limits.message_size
         if request.ByteSize() > largest:

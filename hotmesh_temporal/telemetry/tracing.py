@@ -20,8 +20,14 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvid
 from .. import __version__
 from ..errors import RpcError
 from ..transport.methods import by_path
+from .subjects import subject
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_ATTRIBUTES = {
+    "namespace": "temporalNamespace",
+    "workflow_id": "temporalWorkflowID",
+    "run_id": "temporalRunID",
+}
 _EXPORTERS = "opentelemetry_traces_exporter"
 _PROTOCOLS = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
 
@@ -88,22 +94,9 @@ def about(span: Span, answer: Message) -> None:
             span.set_attribute(name, value)
 
 
-def _subject(message: Any) -> dict[str, str]:
-    """The namespace and the workflow that a message names, under the server's names of attributes."""
-    fields = message.DESCRIPTOR.fields_by_name
-    found = {"temporalNamespace": message.namespace} if "namespace" in fields else {}
-    for name in ("workflow_execution", "execution"):
-        if name in fields and fields[name].message_type is not None and message.HasField(name):
-            execution = getattr(message, name)
-            found |= {"temporalWorkflowID": execution.workflow_id, "temporalRunID": execution.run_id}
-            break
-    else:
-        found |= {
-            attribute: getattr(message, name)
-            for name, attribute in (("workflow_id", "temporalWorkflowID"), ("run_id", "temporalRunID"))
-            if name in fields
-        }
-    return {name: value for name, value in found.items() if value}
+def _subject(message: Message) -> dict[str, str]:
+    """What a message is about, under the server's names of attributes."""
+    return {_ATTRIBUTES[name]: value for name, value in subject(message).items()}
 
 
 @cache
