@@ -17,6 +17,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from ..errors import RpcError
+from .binding import check_address
 from .hanging_up import hang_up, stop_listening
 from .inspection import open_handlers
 from .interface import Frontend, Gate, Peer
@@ -77,6 +78,7 @@ class GrpcListener:
 
     async def start(self) -> str:
         """See `Listener.start`."""
+        check_address(self._host, self._port)
         server = grpc.aio.server(
             handlers=(*self._open, self._handler), options=_OPTIONS, compression=grpc.Compression.NoCompression
         )

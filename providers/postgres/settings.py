@@ -124,6 +124,8 @@ def _split_url(url: str) -> tuple[str, dict[str, Any]]:
     if scheme not in ("postgres", "postgresql"):
         raise InvalidArgument(f"not a Postgres URL: it starts with {parts.scheme!r}, not with 'postgresql://'")
     query = parse_qsl(parts.query, keep_blank_values=True)
+    if wrong := re.search(r":([^:,\]]*[^:,\]\d][^:,\]]*)(?=,|$)", parts.netloc.rpartition("@")[2]):
+        raise InvalidArgument(f"the port of a Postgres URL must be a number, not {wrong[1]!r}")
     own = {name: value for name, value in query if name in _OWN_OPTIONS}
     rest = urlencode([(name, value) for name, value in query if name not in _OWN_OPTIONS])
     return urlunsplit((scheme, parts.netloc, parts.path, rest, "")), own
