@@ -19,7 +19,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from . import _mirror
 from .connection import resolve
-from .embedded import new_frontend
+from .embedded import FrontendFactory, new_frontend
 from .service_client import HotMeshServiceClient
 from .worker_types import types_of
 
@@ -64,7 +64,7 @@ class HotMeshPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
         self._connection = connection
         self._connections = connections
         self._namespace = namespace
-        self._telemetry = telemetry
+        self._factory: FrontendFactory = telemetry.frontend if telemetry is not None else new_frontend
 
     def configure_client(self, config: ClientConfig) -> ClientConfig:
         """See base class."""
@@ -82,8 +82,7 @@ class HotMeshPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
             ConnectionFailed: The database cannot be used.
         """
         connections = resolve(self._connection, connections=self._connections, target_host=config.target_host)
-        factory = self._telemetry.frontend if self._telemetry is not None else new_frontend
-        client = HotMeshServiceClient(config, connections, factory=factory)
+        client = HotMeshServiceClient(config, connections, factory=self._factory)
         if not config.lazy:
             await client.connect_engine()
         return client

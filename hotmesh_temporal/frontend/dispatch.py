@@ -30,6 +30,7 @@ from .rpc import (
     system,
     task_queue_config,
     task_queues,
+    time_skipping,
     update,
     visibility,
     worker,
@@ -125,6 +126,14 @@ HANDLERS: dict[str, dict[str, Handler]] = {
         "RemoveSearchAttributes": search_attributes.remove_search_attributes,
         "ListSearchAttributes": search_attributes.list_search_attributes,
         "ListClusters": system.list_clusters,
+    },
+    "test": {
+        "LockTimeSkipping": time_skipping.lock_time_skipping,
+        "UnlockTimeSkipping": time_skipping.unlock_time_skipping,
+        "Sleep": time_skipping.sleep,
+        "SleepUntil": time_skipping.sleep_until,
+        "UnlockTimeSkippingWithSleep": time_skipping.unlock_time_skipping_with_sleep,
+        "GetCurrentTime": time_skipping.get_current_time,
     },
     "health": {"Check": system.check_health},
 }

@@ -15,6 +15,7 @@ from ..engine.limits import Limits
 from ..errors import RpcError, message_too_large, unavailable, unimplemented
 from ..runtime.registered import WorkerTypes
 from ..runtime.service import Runtime
+from ..runtime.virtual_time import VirtualTime
 from . import fields
 from .admission import admit
 from .batch_operations import BatchOperations
@@ -43,8 +44,15 @@ class Call:
 class Frontend:
     """The Temporal service on one backend."""
 
-    def __init__(self, backend: Backend, *, engine_id: str | None = None, limits: Limits | None = None) -> None:
-        self.runtime = Runtime(backend, engine_id=engine_id, limits=limits)
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        engine_id: str | None = None,
+        limits: Limits | None = None,
+        virtual_time: VirtualTime | None = None,
+    ) -> None:
+        self.runtime = Runtime(backend, engine_id=engine_id, limits=limits, virtual_time=virtual_time)
         self.runtime.batch_operations = BatchOperations(self.runtime)
         self.runtime.schedule_starts = ScheduleStarts(self.runtime)
         self._closed = False

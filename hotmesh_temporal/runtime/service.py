@@ -26,7 +26,7 @@ from .engine_tasks import EngineTasks
 from .execution import Executions
 from .hints import Hints
 from .history import Histories
-from .keys import APP_ID, HOTMESH_NAMESPACE, run_key, schedule_of_job
+from .keys import APP_ID, ENGINE_QUEUE, HOTMESH_NAMESPACE, run_key, schedule_of_job
 from .matching import Matching
 from .namespace_removal import NamespaceRemoval
 from .namespaces import Namespaces
@@ -45,6 +45,7 @@ from .throttle import Throttle
 from .timers import Timers
 from .upkeep import Upkeep
 from .versions import EngineVersion
+from .virtual_time import VirtualTime
 from .watching import Watching
 from .workers import Workers
 
@@ -61,12 +62,13 @@ class Runtime:
         backend: Backend,
         *,
         engine_id: str | None = None,
-        clock: Clock | None = None,
         limits: Limits | None = None,
+        virtual_time: VirtualTime | None = None,
     ) -> None:
         self.backend = backend
         self.engine_id = engine_id or uuid.uuid4().hex
-        self.clock = clock or Clock()
+        self.virtual_time = virtual_time
+        self.clock = Clock() if virtual_time is None else Clock(virtual_time.now)
         self.limits = limits or Limits()
         self.watching = Watching()
         self.batch_operations: Operations = None  # type: ignore[assignment]  # set by the frontend, which has them
@@ -108,6 +110,9 @@ class Runtime:
             await self.upkeep.start()
             stack.push_async_callback(self.upkeep.close)
             stack.push_async_callback(self.peers.close)
+            if self.virtual_time is not None:
+                self._start_skipping(self.virtual_time)
+                stack.push_async_callback(self.virtual_time.close)
             self._open = stack.pop_all()
 
     async def close(self) -> None:
@@ -194,7 +199,20 @@ class Runtime:
             pass  # the run was ended by that
         return True
 
+    def _start_skipping(self, virtual_time: VirtualTime) -> None:
+        own_work = self.matching.stream_of(ENGINE_QUEUE)
+
+        async def is_idle() -> bool:
+            return not self.timers.firing and not await self.stream.get_stream_depth(own_work)
+
+        virtual_time.is_idle, virtual_time.next_timer_ms = is_idle, self.timers.next_at_ms
+        virtual_time.jumped = self.timers.time_changed
+        virtual_time.start()
+
     def _changed(self, job_id: str) -> None:
+        if self.virtual_time is not None:
+            loaded = self.executions.cached(job_id)
+            self.virtual_time.saw(job_id, loaded.state if loaded is not None else None)
         self.watching.changed(job_id)
         self.hints.say(job_id)
 

@@ -88,6 +88,21 @@ class Timers:
             if self._heap[0] == (at_ms, job_id):
                 self._wake.set()
 
+    def next_at_ms(self) -> int:
+        """When the next timer of this process fires, in milliseconds since the epoch (0: there is none)."""
+        while self._heap and self._armed.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else 0
+
+    @property
+    def firing(self) -> bool:
+        """Timers are being fired."""
+        return bool(self._tasks)
+
+    def time_changed(self) -> None:
+        """The clock was put forward."""
+        self._wake.set()
+
     async def _run_own(self) -> None:
         while not self._closing:
             self._wake.clear()

@@ -21,7 +21,7 @@ from .stream import SqliteStream
 from .sub import SqliteSub
 
 _SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
-_OPTIONS = ("path", "synchronous", "busy_timeout")
+_OPTIONS = ("path", "synchronous", "busy_timeout", "name")
 
 
 class SqliteBackend(Backend):
@@ -30,7 +30,8 @@ class SqliteBackend(Backend):
     The spec is a URL (``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``sqlite://:memory:``) or options:
     ``path``; ``synchronous`` (FULL, the default: an acknowledged commit survives power loss; NORMAL: it survives the
     end of the process, but a crash of the machine may take the commits since the last checkpoint); ``busy_timeout`` in
-    seconds (30). The last two may stand in a URL as query parameters. Raises `InvalidArgument` for anything else.
+    seconds (30); ``name`` of a database in memory, to have several. All but the path may stand in a URL as query
+    parameters. Raises `InvalidArgument` for anything else.
     """
 
     def __init__(self, spec: ConnectionSpec) -> None:
@@ -72,8 +73,9 @@ class SqliteBackend(Backend):
 
     @property
     def identity(self) -> str:
-        """``sqlite:`` and the real path."""
-        return f"sqlite:{self._options.path}"
+        """``sqlite:`` and the real path, with its name for a database in memory that has one."""
+        name = f":{self._options.name}" if self._options.name else ""
+        return f"sqlite:{self._options.path}{name}"
 
     def _on_published(self, streams: set[tuple[int, str]]) -> None:
         self.stream.on_published(streams)
@@ -96,7 +98,10 @@ def _read_spec(spec: ConnectionSpec) -> DatabaseOptions:
     unknown = sorted(set(options) - set(_OPTIONS))
     if unknown:
         raise InvalidArgument(f"unknown SQLite options {', '.join(unknown)}; known are {', '.join(_OPTIONS)}")
-    return DatabaseOptions(_read_path(options), _read_synchronous(options), _read_timeout(options))
+    path, name = _read_path(options), str(options.get("name", ""))
+    if name and path != MEMORY:
+        raise InvalidArgument("only a SQLite database in memory has a name: a file is told by its path")
+    return DatabaseOptions(path, _read_synchronous(options), _read_timeout(options), name)
 
 
 def _read_url(url: str) -> Mapping[str, str]:

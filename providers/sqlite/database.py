@@ -37,11 +37,14 @@ _SWEEP_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class DatabaseOptions:
-    """``synchronous`` is SQLite's (FULL: a commit survives power loss); ``busy_timeout`` is in seconds."""
+    """``synchronous`` is SQLite's (FULL: a commit survives power loss); ``busy_timeout`` is in seconds; ``name`` tells
+    databases in memory from each other.
+    """
 
     path: str
     synchronous: str = "FULL"
     busy_timeout: float = 30.0
+    name: str = ""
 
 
 class Session:

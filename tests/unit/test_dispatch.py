@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from temporalio.api.operatorservice.v1 import service_pb2 as operator_service
+from temporalio.api.testservice.v1 import service_pb2 as test_service
 from temporalio.api.workflowservice.v1 import service_pb2 as workflow_service
 
 from hotmesh_temporal.errors import Code, RpcError
@@ -13,6 +14,7 @@ from hotmesh_temporal.frontend.unimplemented import NOT_YET
 SERVICES = {
     "workflow": workflow_service.DESCRIPTOR.services_by_name["WorkflowService"],
     "operator": operator_service.DESCRIPTOR.services_by_name["OperatorService"],
+    "test": test_service.DESCRIPTOR.services_by_name["TestService"],
 }
 METHODS = [(name, method.name) for name, service in SERVICES.items() for method in service.methods]
 

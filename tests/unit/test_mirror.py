@@ -23,7 +23,7 @@ from hotmesh_temporal.client import ConnectOptions
 # The names that each module had when the lists were made, by SDK version.
 PINNED: dict[str, dict[str, list[str]]] = json.loads((Path(__file__).parent / "mirror_exports.json").read_text())
 MODULES = sorted({module for names in PINNED.values() for module in names})
-OURS = {("client", "Client"), ("worker", "Worker")}
+OURS = {("client", "Client"), ("worker", "Worker"), ("testing", "WorkflowEnvironment")}
 
 
 def sdk(module: str) -> ModuleType:
