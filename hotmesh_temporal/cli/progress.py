@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import time
+import threading
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
@@ -32,14 +32,14 @@ def progress(title: str, *, quiet: bool) -> Generator[Callable[[str], None]]:
     columns = (SpinnerColumn(), TextColumn(title), BarColumn(), TextColumn("{task.fields[state]}"))
     hidden = quiet or not console.is_terminal
     bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True, disable=hidden)
-    task, begin = bar.add_task(title, total=None, state=""), time.monotonic()
-
-    def tell(state: str) -> None:
-        bar.update(task, state=state)
-        if not bar.live.is_started and time.monotonic() - begin > PATIENCE_SECONDS:
-            bar.start()
-
+    task = bar.add_task(title, total=None, state="")
+    # By itself: what takes long may be one long wait.
+    begin = threading.Timer(PATIENCE_SECONDS, bar.start)
+    begin.daemon = True
+    begin.start()
     try:
-        yield tell
+        yield lambda state: bar.update(task, state=state)
     finally:
+        begin.cancel()
+        begin.join()
         bar.stop()

@@ -26,6 +26,7 @@ from hotmesh_temporal.registry import (
 )
 
 from .options import connection_of, connection_options
+from .progress import progress, quiet_option
 
 _T = TypeVar("_T")
 _Polled = Mapping[tuple[TypeKind, str, str], int]
@@ -42,6 +43,7 @@ _Polled = Mapping[tuple[TypeKind, str, str], int]
     "--wait", type=click.FloatRange(0.05, 60), default=0.5, show_default=True, help="Seconds to wait for workers."
 )
 @connection_options
+@quiet_option
 def types(
     name: str | None,
     waiting: bool,
@@ -50,6 +52,7 @@ def types(
     limit: int,
     as_json: bool,
     wait: float,
+    quiet: bool,
     **services: str | None,
 ) -> None:
     """List the workflow and activity types that workers have registered, and on which task queues.
@@ -71,7 +74,9 @@ def types(
         click.echo(f"forgotten: {', '.join(f'{kind} {_shown(each)}' for kind, each in gone) or 'nothing'}")
         return
     if waiting:
-        found = _on_registry(lambda registry: registry.waiting(namespace, limit=limit, wait=wait), services)
+        with progress("types", quiet=quiet) as tell:
+            tell("open workflows")
+            found = _on_registry(lambda registry: registry.waiting(namespace, limit=limit, wait=wait), services)
         _print(_waiting_json(found) if as_json else None, _waiting_lines(found))
         return
     known, polled = _on_registry(lambda registry: _known(registry, namespace, wait), services)
