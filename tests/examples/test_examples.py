@@ -101,8 +101,8 @@ def test_two_processes(place: Place) -> None:
     assert output == "waiting for approval\npublished 'Databases all the way down', approved by Ada\n"
 
 
-def test_schedule(place: Place) -> None:
-    output = place.run(PYTHON, str(EXAMPLES / "schedule.py"))
+def test_schedule(tmp_path: Path) -> None:
+    output = Place(tmp_path, None).run(PYTHON, str(EXAMPLES / "schedule.py"))
     assert output == "results: [1, 2, 3]\npaused: True - that is enough\none more: 4\n"
 
 

@@ -35,7 +35,7 @@ from tests.faults.troubles import Meeting
 
 ENGINES = 3
 TARGETS = ("sqlite", "postgres", "redis", "redis6", "sqlite+nats", "postgres+nats", "redis+nats", "postgres+redis+nats")
-CHAOS_SECONDS, LONG_CHAOS_SECONDS = 5.0, 40.0
+CHAOS_SECONDS, LONG_CHAOS_SECONDS = 4.0, 40.0
 KILL_SECONDS = (0.4, 1.2)
 CALM_SECONDS = 60.0
 REPLACING = ("cancel", "terminate")
