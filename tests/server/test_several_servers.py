@@ -223,9 +223,8 @@ async def test_restarted_one_after_the_other_under_load(connection: str) -> None
     verify(connection)
 
 
-@pytest.mark.parametrize(
-    "connection", [pytest.param("sqlite", marks=pytest.mark.all_faults), "postgres"], indirect=True
-)
+@pytest.mark.all_faults
+@pytest.mark.parametrize("connection", ["sqlite", "postgres"], indirect=True)
 async def test_one_is_killed_and_the_others_go_on(connection: str) -> None:
     async with several(connection) as (servers, load):
         await asyncio.sleep(1)
