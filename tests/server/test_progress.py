@@ -31,7 +31,7 @@ def on_terminal(*arguments: str) -> str:
 
 
 def test_it_is_shown_when_it_takes_long(tmp_path: Path) -> None:
-    ways = (["--wait", "3.5"], ["--wait", "3.5", "--quiet"], [])
+    ways: tuple[list[str], ...] = (["--wait", "3.5"], ["--wait", "3.5", "--quiet"], [])
 
     def run(options: list[str]) -> str:
         return on_terminal("doctor", "--limit", "0", "--connection", f"sqlite:///{tmp_path}/x.sqlite3", *options)
