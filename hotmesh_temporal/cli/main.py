@@ -46,6 +46,7 @@ temporal.toml, else it is a SQLite file in .hotmesh/ under the working directory
 Connections look like:
     sqlite:///orders.sqlite3                     a file; an absolute path has four slashes
     postgresql://user:password@host:5432/orders  a Postgres database
+    redis://host:6379                            a Redis or Valkey server
 """
 
 
