@@ -56,8 +56,8 @@ class QueueConfigs:
         peers.asked_rate = self._joined.get
         self._loading = asyncio.Lock()
         self._refresher: asyncio.Task[None] | None = None
-        self.announce: Callable[[], Awaitable[None]] | None = None
-        """Has every process call `refresh`."""
+        self.announce: Callable[[str], Awaitable[None]] | None = None
+        """Has every process call `refresh` for a namespace."""
 
     async def start(self) -> None:
         """Look again from time to time."""
@@ -92,9 +92,9 @@ class QueueConfigs:
             job = queue_configs_job(key.namespace)
             await self._store.set_state_nx(job, APP_ID, _OPEN)
             await self._store.set_query_state(job, fields)
-            await self.refresh()
+            await self.refresh(key.namespace)
             if self.announce is not None:
-                await self.announce()
+                await self.announce(key.namespace)
         return await self.find(key)
 
     async def remove(self, namespace: str) -> None:
@@ -123,17 +123,18 @@ class QueueConfigs:
                 return
         await self._apply(key)
         if self.announce is not None:
-            await self.announce()
+            await self.announce(key.namespace)
 
     def limit(self, key: QueueKey) -> Limit | None:
         """What holds for a queue that is polled here: an operator's rate, else a worker's."""
         return limit_of(_config(self._stored.get(key.namespace, {}), key), self._joined.get(key))
 
-    async def refresh(self) -> None:
-        """Look at the stored rates, and at how many processes share them."""
-        for namespace in list(self._stored):
-            self._stored[namespace] = await self._read(namespace)
-        for key in list(self._joined):
+    async def refresh(self, namespace: str) -> None:
+        """Look at the stored rates of a namespace, and at how many processes share them."""
+        if namespace not in self._stored:
+            return
+        self._stored[namespace] = await self._read(namespace)
+        for key in [each for each in self._joined if each.namespace == namespace]:
             await self._apply(key)
 
     async def _apply(self, key: QueueKey) -> None:
@@ -149,7 +150,8 @@ class QueueConfigs:
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
             try:
-                await self.refresh()
+                for namespace in list(self._stored):
+                    await self.refresh(namespace)
             except ContractError as error:
                 _LOG.debug("the configurations of task queues could not be read: %s", error)
             except Exception:
@@ -161,7 +163,8 @@ def limit_of(config: TaskQueueConfig, asked_by_worker: float | None) -> Limit | 
     """The rate of a queue: its configuration's, else what a worker has asked for, else none."""
     if config.queue_rate_limit.HasField("rate_limit"):
         return Limit(config.queue_rate_limit.rate_limit.requests_per_second, by_worker=False)
-    return Limit(asked_by_worker, by_worker=True) if asked_by_worker is not None else None
+    # A worker cannot stop a queue: it would wait for ever for what it asks for.
+    return Limit(asked_by_worker, by_worker=True) if asked_by_worker is not None and asked_by_worker > 0 else None
 
 
 def _field(key: QueueKey, setting: str, name: str = "") -> str:

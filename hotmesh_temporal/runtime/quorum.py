@@ -50,6 +50,12 @@ class ThrottleCall(Call, tag="throttle"):
     guid: str | None = None
 
 
+class RatesCall(Call, tag="rates"):
+    """Rates of task queues of a namespace were changed, or who shares them. ``originator`` is the engine that says so."""
+
+    namespace: str = ""
+
+
 class ActivateCall(Call, tag="activate"):
     """An engine version was activated."""
 
@@ -99,7 +105,7 @@ class Pong(msgspec.Struct, tag_field="type", tag="pong"):
 
 
 AnyCall = Ping | ThrottleCall | ActivateCall
-_AnyMessage = AnyCall | AskWorkers | AskQueue
+_AnyMessage = AnyCall | RatesCall | AskWorkers | AskQueue
 
 
 class QuorumMember:
@@ -135,9 +141,11 @@ class QuorumMember:
         await self._sub.unsubscribe(KeyType.QUORUM, APP_ID, CHANNEL)
         await asyncio.gather(*self._answering, return_exceptions=True)
 
-    async def _announce_rates(self) -> None:
-        """Have every process look at the rates. Nobody listens to their answers."""
-        await self._sub.publish(KeyType.QUORUM, msgspec.to_builtins(ThrottleCall(self._engine_id)), APP_ID, CHANNEL)
+    async def _announce_rates(self, namespace: str) -> None:
+        """Have every other process look at the rates of the namespace's task queues."""
+        await self._sub.publish(
+            KeyType.QUORUM, msgspec.to_builtins(RatesCall(self._engine_id, namespace)), APP_ID, CHANNEL
+        )
 
     def profile(self) -> EngineProfile:
         """Of this process, now."""
@@ -179,10 +187,13 @@ class QuorumMember:
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
 
-    async def _obey(self, call: AnyCall | Ask) -> None:
+    async def _obey(self, call: AnyCall | RatesCall | Ask) -> None:
         try:
             if isinstance(call, Ask):
                 await self._peers.answer(call)
+            elif isinstance(call, RatesCall):
+                if call.originator != self._engine_id:
+                    await self._queue_configs.refresh(call.namespace)
             elif await self._carry_out(call):
                 pong = Pong(self._engine_id, self.profile())
                 await self._sub.publish(KeyType.QUORUM, msgspec.to_builtins(pong), APP_ID, call.originator)
@@ -194,7 +205,6 @@ class QuorumMember:
         if isinstance(call, ThrottleCall):
             if call.guid is None:
                 await self._throttle.refresh()
-                await self._queue_configs.refresh()
             elif call.guid == self._engine_id:
                 self._throttle.set_own(call.topic, call.throttle)
             return call.guid in (None, self._engine_id)

@@ -110,7 +110,9 @@ def _count(usual: int) -> int:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("target", ["sqlite", "postgres", "redis", "postgres+nats"])
+@pytest.mark.parametrize(
+    "target", ["sqlite", "redis", "postgres+nats", pytest.param("postgres", marks=pytest.mark.all_faults)]
+)
 async def test_servers_go_away(target: str, tmp_path: Path, seed: int) -> None:
     with Place(target) as place:
         troubles = [(victim, fault) for fault in FAULTS for victim in place.victims]
