@@ -52,13 +52,14 @@ class AskQueue(Ask, tag="queue"):
 
 class QueueReport(msgspec.Struct, frozen=True, omit_defaults=True):
     """A task queue in one process, or in all: who polls it; tasks per second that were added, handed out, and that a
-    worker has asked for as the most.
+    worker has asked for as the most; whether the process has its share of the queue's rate.
     """
 
     pollers: list[Poller] = []
     add_rate: float = 0.0
     dispatch_rate: float = 0.0
     asked_rate: float | None = None
+    shares: bool = False
 
 
 class Reply(msgspec.Struct, omit_defaults=True, tag_field="type", tag="reply"):
@@ -92,6 +93,8 @@ class Peers:
         self._gatherings: dict[str, _Gathering] = {}
         self.asked_rate: Callable[[QueueKey], float | None] = lambda key: None
         """Tasks per second that a worker of this process has asked for as the most of a queue."""
+        self.begins_to_poll: Callable[[QueueKey], bool] = lambda key: False
+        """A worker of this process is about to poll a queue."""
 
     async def close(self) -> None:
         """Stop listening for answers."""
@@ -129,7 +132,7 @@ class Peers:
     async def sharers(self, key: QueueKey) -> int:
         """How many processes poll a task queue; this one counts as one, as it is about to."""
         replies = await self._ask(AskQueue(self._channel, self._engine_id, uuid.uuid4().hex, key.topic))
-        return 1 + sum(bool(reply.queue.pollers) for reply in replies)
+        return 1 + sum(reply.queue.shares for reply in replies)
 
     async def _ask(self, question: Ask) -> list[Reply]:
         gathering = _Gathering(self._hints.peers())
@@ -187,4 +190,6 @@ class Peers:
 
     def _report(self, key: QueueKey) -> QueueReport:
         added, dispatched = self._matching.rates(key)
-        return QueueReport(self._matching.pollers(key), added, dispatched, self.asked_rate(key))
+        pollers = self._matching.pollers(key)
+        shares = bool(pollers) or self.begins_to_poll(key)
+        return QueueReport(pollers, added, dispatched, self.asked_rate(key), shares)

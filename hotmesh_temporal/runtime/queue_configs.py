@@ -12,6 +12,7 @@ import asyncio
 import json
 import logging
 import math
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -28,6 +29,9 @@ from .throttle import Throttle
 _LOG = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 240.0
+
+_BEGIN_SECONDS = 5.0
+"""After that, at the latest, it is seen who polls."""
 
 _RATES = ("queue_rate_limit", "fairness_keys_rate_limit_default")
 _WEIGHT = "fairness_weight_overrides"
@@ -53,7 +57,8 @@ class QueueConfigs:
         """The fields of the namespaces whose queues are polled here."""
         self._joined: dict[QueueKey, float | None] = {}
         """The queues that are polled here, with the rate that a worker has asked for last."""
-        peers.asked_rate = self._joined.get
+        self._joined_at: dict[QueueKey, float] = {}
+        peers.asked_rate, peers.begins_to_poll = self._joined.get, self._begins_to_poll
         self._loading = asyncio.Lock()
         self._refresher: asyncio.Task[None] | None = None
         self.announce: Callable[[str], Awaitable[None]] | None = None
@@ -118,12 +123,16 @@ class QueueConfigs:
             if key.namespace not in self._stored:
                 self._stored[key.namespace] = await self._read(key.namespace)
             before = self.limit(key)
-            self._joined[key] = per_second
+            self._joined[key], self._joined_at[key] = per_second, time.monotonic()
             if before is None and self.limit(key) is None:
                 return
         await self._apply(key)
         if self.announce is not None:
             await self.announce(key.namespace)
+
+    def _begins_to_poll(self, key: QueueKey) -> bool:
+        joined_at = self._joined_at.get(key)
+        return joined_at is not None and time.monotonic() - joined_at < _BEGIN_SECONDS
 
     def limit(self, key: QueueKey) -> Limit | None:
         """What holds for a queue that is polled here: an operator's rate, else a worker's."""

@@ -51,7 +51,7 @@ class ThrottleCall(Call, tag="throttle"):
 
 
 class RatesCall(Call, tag="rates"):
-    """Rates of task queues of a namespace were changed, or who shares them. ``originator`` is the engine that says so."""
+    """Rates of queues of a namespace were changed, or who shares them. ``originator``: the engine that says so."""
 
     namespace: str = ""
 
