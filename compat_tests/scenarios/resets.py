@@ -177,6 +177,7 @@ async def scenario_reset_leaves_the_sticky_queue(env: Env) -> None:
     queue = TaskQueue(name=name, kind=TaskQueueKind.TASK_QUEUE_KIND_STICKY, normal_name=env.queue)
     await worker.run_task(sticky_attributes=sticky(name, 30))
     polled = asyncio.create_task(worker.poll(queue=queue))
+    await asyncio.sleep(0.5)  # without a poll that waits there, the task would not go to the sticky queue
     await signal(env, workflow_id)
     await worker.complete(await polled, sticky_attributes=sticky(name, 30))
     await env.outcome("reset", reset(env, workflow_id, 8))
