@@ -28,7 +28,6 @@ from temporalio.api.workflowservice.v1 import (
     UpdateScheduleResponse,
 )
 
-from ...contracts.errors import InvalidArgument
 from ...contracts.search import All, Condition
 from ...engine import search_attributes
 from ...engine.context import Namespace
@@ -38,18 +37,17 @@ from ...engine.schedules.draft import Draft
 from ...engine.schedules.spec import canonical
 from ...engine.schedules.state import FIRST_TOKEN
 from ...errors import RpcError, failed_precondition, invalid_argument
-from ...runtime.pages import read_page
 from ...runtime.schedule_documents import ID_PREFIX, SCHEDULES, info_of, list_info_of
 from ...runtime.schedules import NewSchedule
 from ...runtime.search_values import listed_values
 from ...runtime.service import Runtime
 from .. import validate
 from ..list_filter import parse_for_schedules
+from .pages import page_of
 
 if TYPE_CHECKING:
     from ..server import Call
 
-_LARGEST_PAGE = 1000
 _TIME_SUFFIX = "-2009-11-10T23:00:00Z"
 """Any time, as it is added to the ids of the workflows that a schedule starts."""
 
@@ -169,15 +167,7 @@ async def list_schedules(runtime: Runtime, request: ListSchedulesRequest, call: 
     """One page of the schedules that match, the newest first."""
     del call
     condition = await _condition(runtime, request.query, request.namespace)
-    size = request.maximum_page_size
-    size = min(size, _LARGEST_PAGE) if size > 0 else _LARGEST_PAGE
-    now = runtime.clock.now() // 1000
-    try:
-        documents, token = await read_page(
-            runtime.search, now, request.namespace, condition, size, request.next_page_token
-        )
-    except InvalidArgument as error:
-        raise invalid_argument(f"invalid next page token: {error}") from error
+    documents, token = await page_of(runtime, request, condition, request.maximum_page_size)
     namespace = await runtime.namespaces.view(request.namespace)
     entries = [_entry(WorkflowExecutionInfo.FromString(each.data), namespace) for each in documents]
     return ListSchedulesResponse(schedules=entries, next_page_token=token)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
@@ -21,23 +21,21 @@ from temporalio.api.workflowservice.v1 import (
     ScanWorkflowExecutionsResponse,
 )
 
-from ...contracts.errors import InvalidArgument
 from ...contracts.search import All, Compare, Condition, Operator
 from ...engine.attribute_values import KEYWORD, KIND_NAMES, encoded
 from ...engine.context import Namespace
 from ...engine.protos import moment
 from ...engine.search_attributes import kind_of
 from ...errors import RpcError, invalid_argument
-from ...runtime.pages import read_page
 from ...runtime.service import Runtime
 from ...runtime.visibility import RUNNING
 from ..list_filter import WITHOUT_DIVISION, ListFilter, parse
 from ..list_filter.values import STATUS, STATUSES
+from .pages import Paged, page_of
 
 if TYPE_CHECKING:
     from ..server import Call
 
-_DEFAULT_PAGE, _LARGEST_PAGE = 1000, 1000
 _RUNNING = STATUSES[1]
 
 
@@ -128,25 +126,8 @@ class _Found(NamedTuple):
     token: bytes
 
 
-class _Paged(Protocol):
-    """A request for a page."""
-
-    @property
-    def namespace(self) -> str: ...
-
-    @property
-    def next_page_token(self) -> bytes: ...
-
-
-async def _page(runtime: Runtime, request: _Paged, condition: Condition, size: int) -> _Found:
-    size = min(size, _LARGEST_PAGE) if size > 0 else _DEFAULT_PAGE
-    now = runtime.clock.now() // 1000
-    try:
-        documents, token = await read_page(
-            runtime.search, now, request.namespace, condition, size, request.next_page_token
-        )
-    except InvalidArgument as error:
-        raise invalid_argument(f"invalid next page token: {error}") from error
+async def _page(runtime: Runtime, request: Paged, condition: Condition, size: int) -> _Found:
+    documents, token = await page_of(runtime, request, condition, size)
     namespace = await runtime.namespaces.view(request.namespace)
     return _Found([_entry(each.data, namespace) for each in documents], token)
 
