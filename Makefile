@@ -10,7 +10,7 @@ FAST_TESTS := tests/unit tests/engine tests/contracts tests/providers/test_kit.p
 FAST_SCENARIOS := hello or activity_retry or timer or signal or query or continue_as_new
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test check compat faults lists bench lint format types imports docs clean
+.PHONY: help demo install test check compat samples faults lists bench lint format types imports docs clean
 
 # $(call phase,name,command): run a step, say what it is and how long it took.
 define phase
@@ -41,6 +41,9 @@ check: $(VENV)/.test ## Run the fast tier: lint, types, unit, engine and provide
 compat: $(VENV)/.test ## Compare with the real Temporal server, event by event, on every database
 	@$(PYTEST) -q compat_tests
 
+samples: $(VENV)/.test ## Play every sample in every way on every database (twenty minutes)
+	@$(PYTEST) -q compat_tests/test_samples.py --all-samples
+
 faults: $(VENV)/.test ## Kill processes and databases in the middle of work, in every way there is (an hour)
 	@$(PYTEST) -q tests/faults --all-faults
 
@@ -64,9 +67,10 @@ types: $(VENV)/.test ## Check types, strictly
 imports: $(VENV)/.test ## Check which part may import which
 	@$(BIN)/lint-imports --no-logo
 
-docs: $(VENV)/.test ## Draw the state diagrams (docs/states.md) and the README's table of what runs on what anew
+docs: $(VENV)/.test ## Draw the state diagrams and the tables of what runs on what and of the samples anew
 	@$(BIN)/python docs/draw_states.py
 	@$(BIN)/python docs/draw_matrix.py
+	@$(BIN)/python docs/draw_samples.py
 
 clean: ## Remove what was installed and built here
 	rm -rf $(VENV) build dist *.egg-info .hotmesh .pytest_cache .ruff_cache .import_linter_cache .hypothesis

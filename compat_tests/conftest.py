@@ -30,6 +30,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seeds", type=int, default=40, help="how many made-up programs to compare")
     parser.addoption("--first-seed", type=int, default=0, help="the first of them")
     parser.addoption("--specs", type=int, default=320, help="how many made-up specs of schedules to compare")
+    parser.addoption(
+        "--all-samples", action="store_true", help="play every sample in every way, and record it in docs/samples.json"
+    )
     parser.addoption("--save-to", help="folder to write the normalized records to, one JSON file per run")
 
 
