@@ -12,7 +12,7 @@ from compat_tests.generated.fleet import Fleet
 from compat_tests.generated.generate import generate
 from compat_tests.mutations import COMPARED
 from compat_tests.runner import Runner, TargetPool, discover
-from compat_tests.targets import CHOICE, MORE_TARGETS, TARGETS
+from compat_tests.targets import CHOICE, MORE_TARGETS, OURS, TARGETS
 
 SPOILED = "mutated_"
 """Scenarios of spoiled requests, which are refused before a database is asked: on two of ours they play by default."""
@@ -24,8 +24,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--target",
         action="append",
         choices=(*TARGETS, *MORE_TARGETS),
-        help="run only on this target (repeatable; by default on four, a choice of scenarios on the rest); "
-        "temporal compares two runs on the real server",
+        help="run only on this target (repeatable; by default on three of ours, a choice of scenarios on the rest); "
+        "temporal compares two runs on the real server: whoever writes a scenario or a generator checks it so",
     )
     parser.addoption("--seeds", type=int, default=40, help="how many made-up programs to compare")
     parser.addoption("--first-seed", type=int, default=0, help="the first of them")
@@ -41,7 +41,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "target" not in metafunc.fixturenames:
         return
     asked_for: list[str] = metafunc.config.getoption("--target") or []
-    targets = asked_for or list(TARGETS)
+    targets = asked_for or list(OURS)
     if "scenario" in metafunc.fixturenames:
         others = [] if asked_for else [target for target in MORE_TARGETS if target != "redis7"]
         # All targets of a scenario at the same time: what depends on the time of day is the same then.
@@ -71,8 +71,7 @@ def _sessions(asked_for: list[str]) -> list[tuple[str, str, str]]:
     each = [(session, output) for session in sessions() for output in ("text", "json")]
     if asked_for:
         return [(target, session, output) for target in asked_for for session, output in each]
-    ours = [target for target in TARGETS if target != "temporal"]
-    return [(ours[number % len(ours)], session, output) for number, (session, output) in enumerate(each)]
+    return [(OURS[number % len(OURS)], session, output) for number, (session, output) in enumerate(each)]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -29,7 +29,7 @@ from compat_tests.normalize import Normalizer
 from compat_tests.targets import IDENTITY, Connection
 
 NAMESPACE = "default"
-WAIT_TIMEOUT = 30.0
+WAIT_TIMEOUT = 60.0
 """Seconds that a scenario waits for a state that must come."""
 
 Handle = WorkflowHandle[Any, Any]

@@ -33,7 +33,8 @@ _PROMPT_DELETION = {
 }
 """A closed run is deleted at once, and not when the server has written down how far its queues are, after a minute."""
 
-TARGETS = ("temporal", "sqlite", "postgres", "redis")
+OURS = ("sqlite", "postgres", "redis")
+TARGETS = ("temporal", *OURS)
 MORE_TARGETS = ("redis6", "redis7", "sqlite+nats", "postgres+nats", "redis+nats", "postgres+redis+nats")
 """Other versions, and mixed sets: store, streams and notices; without the third, notices are where the streams are.
 

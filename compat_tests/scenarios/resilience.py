@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
@@ -49,7 +51,7 @@ class Survives:
         return await workflow.execute_activity(
             killed_in_first_attempt,
             start_to_close_timeout=seconds(60),
-            heartbeat_timeout=seconds(1),
+            heartbeat_timeout=seconds(5),  # on a busy machine, too, it is seen and killed before this is over
             retry_policy=RetryPolicy(initial_interval=seconds(0.1)),
         )
 
@@ -78,29 +80,29 @@ class HangsInTask:
         return "done"
 
 
-def spawn(env: Env, **environment: str) -> subprocess.Popen[bytes]:
-    """A worker of this scenario in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "compat_tests.worker_process", env.connection.to_json(), env.queue],
-        env={**os.environ, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
-async def kill(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGKILL)
-    await asyncio.to_thread(process.wait)
+@asynccontextmanager
+async def worker_process(env: Env, **environment: str) -> AsyncGenerator[None]:
+    """A worker in a process of its own, killed in the end. What it wrote is shown if the block fails."""
+    command = [sys.executable, "-m", "compat_tests.worker_process", env.connection.to_json(), env.queue]
+    with tempfile.TemporaryFile() as log:
+        process = await asyncio.to_thread(
+            lambda: subprocess.Popen(command, env={**os.environ, **environment}, stdout=log, stderr=log)
+        )
+        try:
+            yield
+        except Exception as error:
+            log.seek(0)
+            raise AssertionError(f"the worker process, exit code {process.poll()}, wrote: {log.read()!r}") from error
+        finally:
+            process.kill()
+            await asyncio.to_thread(process.wait)
 
 
 async def scenario_worker_killed_in_activity(env: Env) -> None:
     """The heartbeat timeout notices, the next attempt runs elsewhere."""
-    process = await asyncio.to_thread(spawn, env)
-    try:
+    async with worker_process(env):
         handle = await env.client.start_workflow(Survives.run, id=env.id(), task_queue=env.queue)
         await env.until(lambda: _heartbeat_seen(handle), "the first attempt's heartbeat")
-    finally:
-        await kill(process)
     async with env.worker(Survives, activities=[killed_in_first_attempt]):
         await env.outcome("result", handle.result())
         await env.history(handle)
@@ -113,14 +115,11 @@ async def _heartbeat_seen(handle: Handle) -> bool:
 
 async def scenario_worker_killed_in_workflow_task(env: Env) -> None:
     """The task times out and another worker answers it."""
-    process = await asyncio.to_thread(lambda: spawn(env, **{HANGING: "1"}))
-    try:
+    async with worker_process(env, **{HANGING: "1"}):
         handle = await env.client.start_workflow(
-            HangsInTask.run, id=env.id(), task_queue=env.queue, task_timeout=seconds(2)
+            HangsInTask.run, id=env.id(), task_queue=env.queue, task_timeout=seconds(5)
         )
         await env.wait_event(handle, "WORKFLOW_TASK_STARTED")
-    finally:
-        await kill(process)
     await env.wait_event(handle, "WORKFLOW_TASK_TIMED_OUT")
     async with env.worker(HangsInTask):
         await env.outcome("result", handle.result())

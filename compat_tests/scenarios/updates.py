@@ -12,7 +12,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from compat_tests.env import Env, Handle
-from compat_tests.scenarios.resilience import kill, spawn
+from compat_tests.scenarios.resilience import worker_process
 
 ACCEPTED = WorkflowUpdateStage.ACCEPTED
 
@@ -258,15 +258,12 @@ async def scenario_update_without_cache(env: Env) -> None:
 
 
 async def scenario_update_worker_in_another_process(env: Env) -> None:
-    process = await asyncio.to_thread(spawn, env)
-    try:
+    async with worker_process(env):
         handle = await env.client.start_workflow(Updated.run, id=env.id(), task_queue=env.queue)
         await env.settled(handle)
         await env.outcome("accepted", execute(handle, Updated.add, "a", id="one"))
         await env.outcome("rejected", execute(handle, Updated.add, "bad", id="two"))
         update = await accepted(handle, Updated.add, "wait", id="three")
-    finally:
-        await kill(process)
     await handle.signal(Updated.open)
     async with env.worker(Updated):
         await env.outcome("completed by another worker", update.result())
