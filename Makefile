@@ -9,6 +9,9 @@ FAST_TESTS := tests/unit tests/engine tests/contracts tests/providers/test_kit.p
 # One scenario or two of each kind; `make compat` runs them all.
 FAST_SCENARIOS := hello or activity_retry or timer or signal or query or continue_as_new
 
+# Most of these tests wait for something; the comparison plays its scenarios side by side itself, in one process.
+SIDE_BY_SIDE := -n 4 --dist worksteal
+
 .DEFAULT_GOAL := help
 .PHONY: help demo install test check compat samples faults lists bench lint format types imports docs clean
 
@@ -16,6 +19,9 @@ FAST_SCENARIOS := hello or activity_retry or timer or signal or query or continu
 define phase
 @echo "==> $(1)"; begin=$$(date +%s); $(2); status=$$?; echo "<== $(1): $$(( $$(date +%s) - begin )) s"; exit $$status
 endef
+
+# $(call both,command,command): run the second also when the first failed, and fail when one of them did.
+both = failed=0; { $(1); } || failed=1; { $(2); } || failed=1; exit $$failed
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -29,7 +35,7 @@ test: $(VENV)/.test ## Run every check and every test there is (what CI runs)
 	$(call phase,lint,$(MAKE) --no-print-directory -s lint)
 	$(call phase,types,$(MAKE) --no-print-directory -s types)
 	$(call phase,imports,$(MAKE) --no-print-directory -s imports)
-	@echo "==> tests"; $(PYTEST) -q
+	@$(call both,echo "==> tests"; $(PYTEST) -q $(SIDE_BY_SIDE) tests,echo "==> comparison with Temporal"; $(PYTEST) -q compat_tests)
 
 check: $(VENV)/.test ## Run the fast tier: lint, types, unit, engine and provider tests, a choice of scenarios (SQLite)
 	$(call phase,lint,$(MAKE) --no-print-directory -s lint)
