@@ -24,6 +24,8 @@ _HELP = """Run Temporal applications on your own database, with no Temporal clus
 \b
 Run an application that you did not change:
     hotmesh-temporal run app.py
+Run it on a Temporal server and on your database at the same time:
+    hotmesh-temporal run --side-by-side --share 0.1 app.py
 Serve your database to the temporal CLI, the Web UI and SDKs of other languages:
     hotmesh-temporal server --port 7233
 Only to those who have a key:

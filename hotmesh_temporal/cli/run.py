@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,9 +22,25 @@ from .options import connection_option
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @connection_option
 @click.option("-m", "module", is_flag=True, help="TARGET is a module, as for python -m.")
+@click.option(
+    "--side-by-side",
+    is_flag=True,
+    envvar="HOTMESH_SIDE_BY_SIDE",
+    help="Also use the Temporal server that TARGET connects to: clients and workers are for both.",
+)
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    envvar="HOTMESH_SHARE",
+    show_default=True,
+    help="With --side-by-side: how much of what is new starts in the database.",
+)
 @click.argument("target", metavar="TARGET")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def run(connection: str | None, module: bool, target: str, arguments: tuple[str, ...]) -> None:
+def run(
+    connection: str | None, module: bool, side_by_side: bool, share: float, target: str, arguments: tuple[str, ...]
+) -> None:
     """Run an unchanged Temporal application on your database.
 
     TARGET is a Python script; all that follows it is passed to it. Its Client.connect("localhost:7233") then means the
@@ -35,21 +52,28 @@ def run(connection: str | None, module: bool, target: str, arguments: tuple[str,
         hotmesh-temporal run worker.py
         hotmesh-temporal run --connection postgresql://localhost/orders client.py --name World
         hotmesh-temporal run -m orders.worker
+        hotmesh-temporal run --side-by-side --share 0.1 --connection postgresql://localhost/orders worker.py
     """
     try:
         if connection is not None:
             resolve(connection)
     except InvalidConnection as error:
         raise click.ClickException(str(error)) from error
-    redirect_connections(connection)
+    redirect_connections(_side_by_side(connection, share) if side_by_side else lambda: HotMeshPlugin(connection))
     if module:
         _run_module(target, arguments)
     else:
         _run_script(target, arguments)
 
 
-def redirect_connections(connection: str | None) -> None:
-    """From now on every `temporalio.client.Client.connect` of this process uses the database."""
+def _side_by_side(connection: str | None, share: float) -> Callable[[], HotMeshPlugin]:
+    from hotmesh_temporal.side_by_side import SideBySidePlugin
+
+    return lambda: SideBySidePlugin(connection, share=share)
+
+
+def redirect_connections(new_plugin: Callable[[], HotMeshPlugin]) -> None:
+    """From now on every `temporalio.client.Client.connect` of this process that has no such plugin gets a new one."""
     original: Any = temporalio.client.Client.connect
 
     # A classmethod's function, so that subclasses of the user's still make instances of themselves.
@@ -57,7 +81,7 @@ def redirect_connections(connection: str | None) -> None:
     async def connect(cls: type[temporalio.client.Client], *args: Any, **options: Any) -> Any:
         plugins = list(options.pop("plugins", ()))
         if not any(isinstance(plugin, HotMeshPlugin) for plugin in plugins):
-            plugins.append(HotMeshPlugin(connection))
+            plugins.append(new_plugin())
         return await original.__func__(cls, *args, plugins=plugins, **options)
 
     temporalio.client.Client.connect = classmethod(connect)  # pyright: ignore[reportAttributeAccessIssue]  # on purpose

@@ -1,0 +1,206 @@
+"""Which side has a workflow.
+
+Your database is looked at first, because it is near, and because a run that was moved there is on both sides: what is
+left on the Temporal server is the run that the migration has terminated, its fence. It is never taken for the real one.
+If a run is fenced and not yet in your database, it is on its way, and whoever wants it waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType, HistoryEventFilterType, WorkflowExecutionStatus
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
+    GetWorkflowExecutionHistoryRequest,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from .calls import Call, Side, Sides
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+FENCE_REASON = "hotmesh-temporal migrate"
+"""How the reason begins with which a migration terminates a run on the Temporal server."""
+
+# A run that was fenced longer ago and is not in the database was removed from there, by its retention for instance.
+_ON_ITS_WAY_SECONDS = 3600.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+_REMEMBERED = 10_000
+_OPEN = frozenset(
+    {
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED,
+    }
+)
+_TERMINATED = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED
+
+
+@dataclass(frozen=True)
+class Key:
+    """A workflow as callers name it. An empty ``run_id`` means the current run."""
+
+    namespace: str
+    workflow_id: str
+    run_id: str = ""
+
+    @property
+    def execution(self) -> WorkflowExecution:
+        """The same for a request."""
+        return WorkflowExecution(workflow_id=self.workflow_id, run_id=self.run_id)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run on one side. Times are in nanoseconds since 1970."""
+
+    side: Side
+    run_id: str
+    status: int
+    started: int
+    closed: int
+
+    @property
+    def open(self) -> bool:
+        """Whether it is still going on."""
+        return self.status in _OPEN
+
+
+class Finder:
+    """Looks for workflows on both sides."""
+
+    def __init__(self, sides: Sides) -> None:
+        self._sides = sides
+        self._known: OrderedDict[Key, Side] = OrderedDict()
+        self._fences: OrderedDict[str, bool] = OrderedDict()
+
+    def remembered(self, key: Key) -> Side | None:
+        """Where the workflow was the last time; it may have gone since."""
+        return self._known.get(key)
+
+    def remember(self, key: Key, side: Side) -> None:
+        """Keep where a workflow is. The ones that were not asked for the longest are forgotten."""
+        _keep(self._known, key, side)
+
+    def forget(self, key: Key) -> None:
+        """It is not where it was."""
+        self._known.pop(key, None)
+
+    async def find(self, key: Key, call: Call) -> Found | None:
+        """The run that is meant; of several that are over the last one. None if neither side has one.
+
+        Raises:
+            RPCError: UNAVAILABLE if the run is being moved and has not arrived when the call's time is over; whatever
+                else a side answers.
+        """
+        async for here, there in self._looks(key, call):
+            found = _latest(here, there)
+            if found is not None:
+                self.remember(key, found.side)
+            return found
+        raise AssertionError("a look has an end")
+
+    async def both(self, key: Key, call: Call) -> tuple[Found | None, Found | None]:
+        """The runs that are meant, in your database and on the Temporal server (never a fenced one).
+
+        Raises:
+            RPCError: As in `find`.
+        """
+        async for here, there in self._looks(key, call, both=True):
+            return here, there
+        raise AssertionError("a look has an end")
+
+    async def _looks(
+        self, key: Key, call: Call, *, both: bool = False
+    ) -> AsyncGenerator[tuple[Found | None, Found | None], None]:
+        """Look until nothing is on its way, and give what was found then."""
+        deadline, pause = time.monotonic() + call.seconds, _FIRST_PAUSE
+        while True:
+            here = await self.look(Side.HOTMESH, key, call)
+            if here is not None and not both and (key.run_id or here.open):
+                yield here, None
+                return
+            there = await self.look(Side.TEMPORAL, key, call)
+            if there is None or not await self.is_fence(key, there, call):
+                yield here, there
+                return
+            if await self._gone(replace(key, run_id=there.run_id), there, call):
+                # Looked for anew, because it may have arrived after the look above.
+                yield await self.look(Side.HOTMESH, key, call), None
+                return
+            if time.monotonic() + pause > deadline:
+                raise on_its_way(key)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _gone(self, moved: Key, fence: Found, call: Call) -> bool:
+        """Whether a fenced run need not be waited for: it is in the database, or was and is no more."""
+        if time.time() - fence.closed / 1e9 > _ON_ITS_WAY_SECONDS:
+            return True
+        return await self.look(Side.HOTMESH, moved, call) is not None
+
+    async def look(self, side: Side, key: Key, call: Call) -> Found | None:
+        """The run on one side; None if it has none, or does not even understand the question."""
+        request = DescribeWorkflowExecutionRequest(namespace=key.namespace, execution=key.execution)
+        try:
+            reply = await self._sides.ask(side, "describe_workflow_execution", request, call)
+        except RPCError as error:
+            # What is wrong with a request is said by the side to which it is sent in the end.
+            if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
+                return None
+            raise
+        info = reply.workflow_execution_info
+        run_id, start, close = info.execution.run_id, info.start_time, info.close_time
+        return Found(side, run_id, info.status, start.ToNanoseconds(), close.ToNanoseconds())
+
+    async def is_fence(self, key: Key, there: Found, call: Call) -> bool:
+        """Whether a run on the Temporal server was ended by a migration."""
+        if there.status != _TERMINATED:
+            return False
+        if there.run_id not in self._fences:
+            request = GetWorkflowExecutionHistoryRequest(
+                namespace=key.namespace,
+                execution=replace(key, run_id=there.run_id).execution,
+                history_event_filter_type=HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT,
+            )
+            reply = await self._sides.ask(Side.TEMPORAL, "get_workflow_execution_history", request, call)
+            _keep(self._fences, there.run_id, any(map(is_fencing, reply.history.events)))
+        return self._fences[there.run_id]
+
+
+def is_fencing(event: HistoryEvent) -> bool:
+    """Whether this event is a migration's end of a run on the Temporal server."""
+    if event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
+        return False
+    return event.workflow_execution_terminated_event_attributes.reason.startswith(FENCE_REASON)
+
+
+def on_its_way(key: Key) -> RPCError:
+    """The error for a run that was fenced and did not arrive."""
+    text = (
+        f"workflow {key.workflow_id!r} is being moved from the Temporal server to your database and has not arrived; "
+        "if no `hotmesh-temporal migrate` runs, start it again: it goes on where it was"
+    )
+    return RPCError(text, RPCStatusCode.UNAVAILABLE, b"")
+
+
+def _latest(here: Found | None, there: Found | None) -> Found | None:
+    if here is None or there is None:
+        return here or there
+    # Only one can be open. Of two that are over the one that began last is the current one.
+    return max(here, there, key=lambda found: (found.open, found.started, found.side is Side.HOTMESH))
+
+
+def _keep(cache: OrderedDict[_K, _V], name: _K, value: _V) -> None:
+    cache[name] = value
+    cache.move_to_end(name)
+    if len(cache) > _REMEMBERED:
+        cache.popitem(last=False)

@@ -1,0 +1,72 @@
+"""A real Temporal server, a SQLite file, and one client over both with its worker."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from hotmesh_temporal.client import Client as HotMeshClient
+from hotmesh_temporal.side_by_side import SideBySidePlugin
+from tests.side_by_side.programs import QUEUE, Talk, greet
+from tests.support.temporal_server import TemporalServer
+
+
+@dataclass
+class Both:
+    """One client over both sides, and one of each side to look at it alone."""
+
+    client: Client
+    plugin: SideBySidePlugin
+    temporal: Client
+    hotmesh: HotMeshClient
+    name: str
+
+    def id(self, name: str) -> str:
+        """A workflow id of this test."""
+        return f"{self.name}-{name}"
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def temporal_server() -> AsyncGenerator[TemporalServer]:
+    server = TemporalServer()
+    await server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path: Path = tmp_path_factory.mktemp("sides") / "sides.sqlite3"
+    return f"sqlite:///{path}"
+
+
+@pytest_asyncio.fixture
+async def both(temporal_server: TemporalServer, database: str) -> AsyncGenerator[Both]:
+    plugin = SideBySidePlugin(database)
+    client = await HotMeshClient.connect(temporal_server.address, plugins=[plugin])
+    temporal = await Client.connect(temporal_server.address)
+    hotmesh = await HotMeshClient.connect(connection=database)
+    yield Both(client, plugin, temporal, hotmesh, uuid.uuid4().hex[:8])
+    await hotmesh.close()
+    await client.close()
+
+
+@pytest_asyncio.fixture
+async def worked(both: Both) -> AsyncGenerator[Both]:
+    """The same, with a worker."""
+    worker = Worker(
+        both.client,
+        task_queue=QUEUE,
+        workflows=[Talk],
+        activities=[greet],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    )
+    async with worker:
+        yield both

@@ -1,0 +1,54 @@
+"""The workflows of these tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from temporalio import activity, workflow
+
+QUEUE = "sides"
+LONGEST_SECONDS = 60
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something is so, which nobody tells."""
+
+    async def wait() -> None:
+        while not await condition():  # noqa: ASYNC110  # nobody tells
+            await asyncio.sleep(0.05)
+
+    await asyncio.wait_for(wait(), LONGEST_SECONDS)
+
+
+@activity.defn
+async def greet(name: str) -> str:
+    return f"hello {name}"
+
+
+@workflow.defn
+class Talk:
+    """Ends when it has heard so many words, with an activity."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    @workflow.run
+    async def run(self, count: int) -> list[str]:
+        await workflow.wait_condition(lambda: len(self.words) >= count)
+        greeting = await workflow.execute_activity(greet, self.words[-1], start_to_close_timeout=timedelta(minutes=1))
+        return [*self.words, greeting]
+
+    @workflow.signal
+    def say(self, word: str) -> None:
+        self.words.append(word)
+
+    @workflow.query
+    def heard(self) -> list[str]:
+        return self.words
+
+    @workflow.update
+    async def tell(self, word: str) -> int:
+        self.words.append(word)
+        return len(self.words)
