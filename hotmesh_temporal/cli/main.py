@@ -10,6 +10,7 @@ import click
 _COMMANDS = {
     "api-key": "hotmesh_temporal.cli.api_key:api_key",
     "doctor": "hotmesh_temporal.cli.doctor:doctor",
+    "migrate": "hotmesh_temporal.cli.migrate:migrate",
     "run": "hotmesh_temporal.cli.run:run",
     "quorum": "hotmesh_temporal.cli.quorum:quorum",
     "server": "hotmesh_temporal.cli.server:server",
@@ -40,6 +41,8 @@ See which workflows and activities the workers have, and what waits for a worker
 
 Look whether everything is in order:
     hotmesh-temporal doctor
+Move a running system here from a Temporal server:
+    hotmesh-temporal migrate --from localhost:7233 --to postgresql://localhost/orders --dry-run
 
 Where the data lives is chosen by --connection, else by the environment variable HOTMESH_CONNECTION, else by
 temporal.toml, else it is a SQLite file in .hotmesh/ under the working directory.

@@ -60,6 +60,14 @@ def set_options(activity: Activity, options: ActivityOptions, *, keeps_priority:
         activity.priority = packed_priority(options.priority) if options.HasField("priority") else None
 
 
+def take_over(activity: Activity, options: ActivityOptions) -> None:
+    """Options that were changed elsewhere; those that the activity was scheduled with leave it as it is."""
+    changed = msgspec.structs.replace(activity)
+    _assign(changed, options)
+    if changed != activity:
+        set_options(activity, options, keeps_priority=True)
+
+
 def _assign(activity: Activity, options: ActivityOptions) -> None:
     policy = options.retry_policy
     activity.queue = options.task_queue.name

@@ -61,6 +61,18 @@ BUFFERED = (
 )
 """What happens outside of a workflow task; kept back while a worker has one, so that it sees a stable history."""
 
+WAKES = (
+    CLOSES_PENDING
+    | ANSWERS
+    | {
+        EventType.EVENT_TYPE_TIMER_FIRED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED,
+    }
+)
+"""Events that a worker has to be shown: with one of them after the last answer of a worker, a task must be pending."""
+
 CLOSES_RUN = frozenset(
     {
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,

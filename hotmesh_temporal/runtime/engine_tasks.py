@@ -65,6 +65,10 @@ _TOO_MANY_SIGNALS = SignalExternalWorkflowExecutionFailedCause.Value(
 )
 
 
+class _MayCome(ContractError):
+    """There is no such workflow, but its namespace is being moved here: it may be on its way."""
+
+
 class _ParentGone(Exception):
     """There is no such parent any more."""
 
@@ -80,6 +84,7 @@ class EngineTasks:
         self._matching = matching
         self._stream = stream
         self._engine_id = engine_id
+        self.is_moving: Callable[[str], Awaitable[bool]] = None  # type: ignore[assignment]  # set by the service
         self.tell_schedule: TellSchedule = None  # type: ignore[assignment]  # set by the service that owns both
         self._pollers: list[asyncio.Task[None]] = []
         self._busy: set[asyncio.Task[None]] = set()
@@ -348,8 +353,12 @@ class EngineTasks:
         if sent.workflow_id == sender.state.workflow_id and sent.run_id in ("", sender.state.run_id):
             return None
         if sent.run_id:
-            return await self._executions.load(RunKey(namespace, sent.workflow_id, sent.run_id))
-        return await self._executions.load_current(namespace, sent.workflow_id)
+            target = await self._executions.load(RunKey(namespace, sent.workflow_id, sent.run_id))
+        else:
+            target = await self._executions.load_current(namespace, sent.workflow_id)
+        if target is None and await self.is_moving(namespace):
+            raise _MayCome(f"{sent.workflow_id!r} is not here (yet)")
+        return target
 
     async def _commit(self, changes: list[Change], acks: list[Ack]) -> bool:
         try:

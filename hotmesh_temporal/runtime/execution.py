@@ -366,11 +366,17 @@ class Executions:
         acks: Sequence[Ack],
         *,
         inherited: Sequence[EventBatch] = (),
+        marks: Sequence[Mark] = (),
+        becomes_current: bool = True,
     ) -> None:
-        """As `create`, and in the same commit change other runs. ``inherited``: history from before the decision."""
+        """As `create`, and in the same commit change other runs. ``inherited``: history from before the decision.
+
+        With ``becomes_current`` False the current run of the workflow id stays as it is.
+        """
         key = key_of_state(turn.state)
         pointer = CurrentRunWrite(pointer_id(key.namespace, key.workflow_id), expected, key.job_id)
-        await asyncio.shield(self._begin(self._commit_all(changes, turn, [pointer], acks, inherited)))
+        pointers = [pointer] if becomes_current else []
+        await asyncio.shield(self._begin(self._commit_all(changes, turn, pointers, acks, inherited, marks)))
 
     async def commit_beside(
         self,
@@ -419,10 +425,11 @@ class Executions:
         current: Sequence[CurrentRunWrite],
         acks: Sequence[Ack],
         inherited: Sequence[EventBatch] = (),
+        marks: Sequence[Mark] = (),
     ) -> None:
         for turn, loaded in changes:
             turn.settle(loaded.data)
-        plan = CommitPlan(self, [], list(acks))
+        plan = CommitPlan(self, list(marks), list(acks))
         written = [plan.change(turn, loaded) for turn, loaded in changes]
         if opened is not None:
             written.append(plan.create(opened, inherited))

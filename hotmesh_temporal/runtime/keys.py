@@ -76,6 +76,11 @@ def queue_configs_job(namespace: str) -> str:
     return f"q/{escaped(namespace)}"
 
 
+def moving_job(namespace: str) -> str:
+    """Job id of the note that a namespace is being moved here."""
+    return f"m/{escaped(namespace)}"
+
+
 def upkeep_job(kind: str, namespace: str) -> str:
     """Job id that the time hooks of a namespace's upkeep belong to."""
     return f"u/{kind}/{escaped(namespace)}"

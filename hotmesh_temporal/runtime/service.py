@@ -26,8 +26,10 @@ from .engine_tasks import EngineTasks
 from .execution import Executions
 from .hints import Hints
 from .history import Histories
+from .imports import Imports
 from .keys import APP_ID, ENGINE_QUEUE, HOTMESH_NAMESPACE, run_key, schedule_of_job
 from .matching import Matching
+from .moving import Moving
 from .namespace_removal import NamespaceRemoval
 from .namespaces import Namespaces
 from .outbox import Outbox
@@ -135,6 +137,9 @@ class Runtime:
         self.histories = Histories(store, self.executions, self.watching)
         self.engine_tasks = EngineTasks(self.executions, self.histories, self.matching, stream, self.engine_id)
         self.resets = Resets(self.executions, self.histories)
+        self.imports = Imports(self.executions, self.histories)
+        self.moving = Moving(store, self.clock)
+        self.engine_tasks.is_moving = self.moving.is_under_way
         self.batches = Batches(
             (store, search, stream),
             self.batch_operations,

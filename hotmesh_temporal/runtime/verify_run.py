@@ -21,7 +21,7 @@ from ..contracts.search import SearchDocument
 from ..engine.activity_options import as_scheduled
 from ..engine.context import Namespace
 from ..engine.deadlines import next_deadline
-from ..engine.events import ANSWERS, CLOSES_PENDING, CLOSES_RUN
+from ..engine.events import CLOSES_RUN, WAKES
 from ..engine.evolve import append, fold
 from ..engine.model import Child, ExecutionState, decode_state
 from ..engine.protos import ceil_ms
@@ -82,18 +82,6 @@ BEYOND_HISTORY_OF_ACTIVITY = frozenset(
     ]
 )
 """The same for each pending activity: everything about its attempts, and what was done to it from outside."""
-
-WAKES = (
-    CLOSES_PENDING
-    | ANSWERS
-    | {
-        EventType.EVENT_TYPE_TIMER_FIRED,
-        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
-        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
-        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED,
-    }
-)
-"""Events that a worker has to be shown: with one of them after the last answer of a worker, a task must be pending."""
 
 Offer = tuple[str, str, int, int]
 """A task in a queue: in which stream, of which job, which event, which attempt."""

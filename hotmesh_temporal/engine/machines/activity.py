@@ -166,6 +166,26 @@ def time_out(turn: Turn, activity: Activity, kind: int) -> bool:
     return False
 
 
+def lose_worker(turn: Turn, activity: Activity) -> None:
+    """No answer of the worker that has the attempt can arrive any more: the next attempt is made at once.
+
+    Without one (the attempt was the last, or the workflow wants an end) the attempt goes on until it times out, as
+    that of a worker which has died; somebody who knows the activity's id may still end it.
+    """
+    failure = _timeout_failure(TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE)
+    failure.message = _WORKER_LOST
+    failure.timeout_failure_info.last_heartbeat_details.ParseFromString(activity.heartbeat_details)
+    backoff = _backoff(turn, activity, failure)
+    if not backoff.again:
+        return
+    _leave_attempt(turn, activity, failure, backoff)
+    if not activity.paused:
+        activity.retry_at = activity.retry_interval = 0
+        activity.scheduled_at = turn.ctx.now
+        dispatch(turn, activity)
+
+
+_WORKER_LOST = "the workflow was moved to another service while a worker had this attempt"
 _NOT_STARTED = Payloads(payloads=[Payload(metadata={"encoding": b"json/plain"}, data=b'"ACTIVITY_ID_NOT_STARTED"')])
 _OF_THE_WHOLE = (TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START)
 

@@ -1,0 +1,175 @@
+"""The order of things: namespaces, schedules, open runs in passes until none is left, closed runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from temporalio.api.workflowservice.v1 import DescribeNamespaceResponse
+from temporalio.client import Client
+
+from .families import Member, families, member_of
+from .fence import Fence
+from .namespaces import is_user_namespace, move_namespace
+from .report import Report
+from .runs import Mover
+from .source import Source
+from .target import Target
+
+_PARALLEL = 8
+_BEAT_SECONDS = 60.0
+_SKEW = timedelta(hours=1)
+"""How far the clocks of this machine and of the source may be apart."""
+_QUIET_SECONDS = 1.0
+"""Lists of the source may be so late: a pass that finds nothing is made again after this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be moved. No ``namespaces``: all. ``rate``: families a second at most (0: as fast as it goes)."""
+
+    namespaces: Sequence[str] = ()
+    query: str = ""
+    schedules: bool = True
+    closed: bool = False
+    rate: float = 0.0
+    dry_run: bool = False
+
+
+class Migration:
+    """One migration, or the rest of one that was cut off. ``tell`` is called with what is being done."""
+
+    def __init__(
+        self, client: Client, address: str, target: Target, plan: Plan, tell: Callable[[str], None] = lambda text: None
+    ) -> None:
+        self._plan = plan
+        self._target = target
+        self._tell = tell
+        self.report = Report(address, target.place, plan.dry_run)
+        self._source = Source(client, reason_for(target.place))
+        self._mover = Mover(self._source, target, self.report, dry_run=plan.dry_run)
+        self._pace = _Pace(plan.rate)
+
+    async def run(self) -> Report:
+        """Do it. What cannot be moved is in the report. Raises ``RPCError`` if the source cannot be asked."""
+        began = time.monotonic()
+        try:
+            for described in await self._namespaces():
+                await self._move_namespace(described)
+        finally:
+            self.report.seconds = time.monotonic() - began
+        return self.report
+
+    async def _namespaces(self) -> list[DescribeNamespaceResponse]:
+        wanted = self._plan.namespaces
+        found = [each for each in await self._source.namespaces() if is_user_namespace(each)]
+        missing = set(wanted) - {each.namespace_info.name for each in found}
+        if missing:
+            raise ValueError(f"the source has no namespace {', '.join(sorted(missing))}")
+        return [each for each in found if not wanted or each.namespace_info.name in wanted]
+
+    async def _move_namespace(self, described: DescribeNamespaceResponse) -> None:
+        name, dry_run = described.namespace_info.name, self._plan.dry_run
+        await move_namespace(self._source, self._target, described, self.report, dry_run=dry_run)
+        if dry_run:
+            await self._pass(name, [])
+            return
+        moving, address = self._target.runtime.moving, self.report.source
+        before = await moving.find(name)
+        if before is not None and before.seen_ms and before.source != address:
+            raise ValueError(f"a move of {name} from {before.source} is not done: finish it first")
+        move = await moving.begin(name, address)
+        beat = asyncio.create_task(self._beat(name))
+        try:
+            left_behind = await self._left_behind(name, move.began_ms) if before is not None and before.seen_ms else []
+            await self._passes(name, left_behind)
+        finally:
+            beat.cancel()
+        await moving.end(name, address)
+
+    async def _beat(self, namespace: str) -> None:
+        while True:
+            await asyncio.sleep(_BEAT_SECONDS)
+            with contextlib.suppress(Exception):  # the next one will do
+                await self._target.runtime.moving.begin(namespace, self.report.source)
+
+    # -- open runs ----------------------------------------------------------------------------------------------
+
+    async def _passes(self, namespace: str, left_behind: list[Member]) -> None:
+        """Until a pass finds nothing, and another one a little later neither."""
+        quiet = False
+        while True:
+            if await self._pass(namespace, left_behind):
+                quiet = False
+            elif quiet:
+                return
+            else:
+                quiet = True
+                await asyncio.sleep(_QUIET_SECONDS)
+            left_behind = []
+
+    async def _pass(self, namespace: str, left_behind: list[Member]) -> int:
+        """Move what a list of the source shows, and what was taken away before. How many runs there were."""
+        members = {each.key: each for each in left_behind}
+        async for info in self._source.list(namespace, self._query()):
+            member = member_of(namespace, info)
+            if not self._mover.has_left(member.key):
+                members.setdefault(member.key, member)
+        heads = families(members.values())
+        done, limit = 0, asyncio.Semaphore(_PARALLEL)
+
+        async def move(head: Member) -> None:
+            nonlocal done
+            async with limit:
+                await self._pace.wait()
+                await self._mover.move(head)
+            done += sum(1 for _ in head.everyone())
+            self._tell(f"{namespace}: {done:,} of {len(members):,} open workflows")
+
+        results = await asyncio.gather(*(move(head) for head in heads), return_exceptions=True)
+        for each in results:
+            if isinstance(each, BaseException):
+                raise each
+        return len(members)
+
+    def _query(self) -> str:
+        running = "ExecutionStatus = 'Running'"
+        return f"{running} AND ({self._plan.query})" if self._plan.query else running
+
+    async def _left_behind(self, namespace: str, began_ms: int) -> list[Member]:
+        """Runs that were taken away by a migration that did not live to put them into the target."""
+        since = datetime.fromtimestamp(began_ms / 1000, timezone.utc) - _SKEW
+        query = f"ExecutionStatus = 'Terminated' AND CloseTime >= '{since.isoformat()}'"
+        fence, found = Fence(self._source), list[Member]()
+        async for info in self._source.list(namespace, query):
+            member = member_of(namespace, info)
+            if await self._target.imports.has(member.key):
+                continue
+            closing = await self._source.closing(member.key)
+            if await fence.is_taken(member.key, closing, member.parent):
+                member.closing, member.taken = closing, True
+                found.append(member)
+        return found
+
+
+def reason_for(place: str) -> str:
+    """With which reason runs of the source are ended: it says where they are now."""
+    return f"moved to {place} by hotmesh-temporal migrate"
+
+
+class _Pace:
+    """So many a second at most."""
+
+    def __init__(self, rate: float) -> None:
+        self._spacing = 1 / rate if rate else 0.0
+        self._next = 0.0
+
+    async def wait(self) -> None:
+        now = time.monotonic()
+        self._next = max(self._next + self._spacing, now)
+        if self._next > now:
+            await asyncio.sleep(self._next - now)

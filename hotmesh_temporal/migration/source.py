@@ -1,0 +1,107 @@
+"""The service that is moved from: every question to it, and the one thing that is done to runs there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceResponse,
+    DescribeWorkflowExecutionRequest,
+    DescribeWorkflowExecutionResponse,
+    ListNamespacesRequest,
+    ListWorkflowExecutionsRequest,
+    TerminateWorkflowExecutionRequest,
+)
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from ..engine.events import CLOSES_RUN
+from ..runtime.keys import RunKey
+from .histories import closing_event, history_events
+
+RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
+TERMINATED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED
+IDENTITY = "hotmesh-temporal migrate"
+_PAGE = 500
+
+
+class Source:
+    """A Temporal service. ``reason``: with which its runs are ended when they are taken away; it names the target."""
+
+    def __init__(self, client: Client, reason: str) -> None:
+        self.client = client
+        self.service = client.workflow_service
+        self.reason = reason
+
+    async def namespaces(self) -> list[DescribeNamespaceResponse]:
+        """All that there are."""
+        found: list[DescribeNamespaceResponse] = []
+        request = ListNamespacesRequest(page_size=100)
+        while True:
+            page = await self.service.list_namespaces(request, retry=True)
+            found += page.namespaces
+            if not page.next_page_token:
+                return found
+            request.next_page_token = page.next_page_token
+
+    async def list(self, namespace: str, query: str) -> AsyncIterator[WorkflowExecutionInfo]:
+        """Every run that a list filter finds."""
+        request = ListWorkflowExecutionsRequest(namespace=namespace, query=query, page_size=_PAGE)
+        while True:
+            page = await self.service.list_workflow_executions(request, retry=True)
+            for info in page.executions:
+                yield info
+            if not page.next_page_token:
+                return
+            request.next_page_token = page.next_page_token
+
+    async def describe(self, key: RunKey) -> DescribeWorkflowExecutionResponse | None:
+        """A run; without a run id the newest one of the workflow id. None if there is none."""
+        execution = WorkflowExecution(workflow_id=key.workflow_id, run_id=key.run_id)
+        request = DescribeWorkflowExecutionRequest(namespace=key.namespace, execution=execution)
+        try:
+            return await self.service.describe_workflow_execution(request, retry=True)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return None
+
+    async def history(self, key: RunKey) -> list[HistoryEvent]:
+        """Its events, as far as there are any now."""
+        return [event async for event in history_events(self.service, *key)]
+
+    async def closing(self, key: RunKey) -> HistoryEvent | None:
+        """The event that closed it; None if it is open or not there."""
+        try:
+            event = await closing_event(self.service, *key)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return None
+        return event if event is not None and event.event_type in CLOSES_RUN else None
+
+    async def fence(self, key: RunKey) -> bool:
+        """End an open run there, so that nothing can happen to it any more. False if it is closed already."""
+        request = TerminateWorkflowExecutionRequest(
+            namespace=key.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=key.workflow_id, run_id=key.run_id),
+            reason=self.reason,
+            identity=IDENTITY,
+        )
+        try:
+            await self.service.terminate_workflow_execution(request, retry=True)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return False
+        return True
+
+    def is_fence(self, event: HistoryEvent | None) -> bool:
+        """The event is the end of a run that was taken away to this target."""
+        if event is None or event.event_type != TERMINATED:
+            return False
+        return event.workflow_execution_terminated_event_attributes.reason == self.reason
