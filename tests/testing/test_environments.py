@@ -11,8 +11,10 @@ from typing import Any, cast
 
 import pytest
 import pytest_asyncio
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.empty_pb2 import Empty
 from temporalio import activity, workflow
+from temporalio.api.testservice.v1 import SleepRequest
 from temporalio.client import (
     Schedule,
     ScheduleActionStartWorkflow,
@@ -224,7 +226,7 @@ async def test_cron_and_schedules_skip(env: WorkflowEnvironment) -> None:
     spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(hours=6))])
     async with worker(env):
         schedule = await env.client.create_schedule(schedule_id, Schedule(action=action, spec=spec))
-        await env.sleep(timedelta(days=2, minutes=5))
+        await env.sleep(timedelta(days=2))
         described = await schedule.describe()
         assert described.info.num_actions == 8
         await schedule.delete()
@@ -253,10 +255,20 @@ async def test_failing_assertions_fail_workflows(env: WorkflowEnvironment) -> No
     assert str(failed.value.cause).startswith("AssertionError: wrong sum")
 
 
-async def test_unlocking_more_than_was_locked(env: WorkflowEnvironment) -> None:
-    async with env.time_skipping_unlocked():
-        with pytest.raises(RPCError, match="Unbalanced"):
-            await env.sleep(1)
+async def test_who_waits_at_the_same_time(env: WorkflowEnvironment) -> None:
+    """Each unlocks the clock for itself, and locks it again."""
+    before = await env.get_current_time()
+    async with worker(env):
+        handles = [
+            await env.client.start_workflow(Sleeper.run, 86400.0 * days, id=some_id(), task_queue="tests")
+            for days in (5, 1, 9)
+        ]
+        slept = await asyncio.gather(*(handle.result() for handle in handles))
+    assert [round(each / 86400) for each in slept] == [5, 1, 9]
+    await asyncio.gather(env.sleep(timedelta(days=1)), env.sleep(timedelta(days=3)))
+    assert timedelta(days=12) <= await env.get_current_time() - before < timedelta(days=12, minutes=5)
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(env.client.test_service.sleep(SleepRequest(duration=Duration(seconds=3600))), 0.5)
 
 
 async def test_a_local_environment_is_there_at_once() -> None:
@@ -281,6 +293,13 @@ async def test_what_cannot_be_honoured_is_said() -> None:
     for option, value in wrong.items():
         with pytest.raises(ValueError, match=option):
             await WorkflowEnvironment.start_local(**{option: value})
+    settings = ["--dynamic-config-value", "frontend.enableExecuteMultiOperation=true"]
+    with pytest.raises(ValueError, match=r"--dynamic-config-value limit\.blobSize\.error=1000 cannot"):
+        await WorkflowEnvironment.start_local(
+            dev_server_extra_args=[*settings, "--dynamic-config-value", "limit.blobSize.error=1000"]
+        )
+    async with await WorkflowEnvironment.start_local(dev_server_extra_args=settings):
+        pass  # it asks for what is so here
     with pytest.raises(NotImplementedError, match="start_time_skipping"):
         await WorkflowEnvironment.start_time_skipping_v2()
 

@@ -37,7 +37,7 @@ async def lock_time_skipping(
 async def unlock_time_skipping(
     runtime: Runtime, request: UnlockTimeSkippingRequest, call: Call
 ) -> UnlockTimeSkippingResponse:
-    """Take one lock back. FAILED_PRECONDITION if there is none."""
+    """Take one lock back; see `VirtualTime.unlock`."""
     del request, call
     _clock(runtime).unlock()
     return UnlockTimeSkippingResponse()

@@ -1,0 +1,21 @@
+"""Write down anew what the Java test server answers: ``python -m compat_tests.test_environments.record_java``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from .plays import PLAYS
+from .test_time_skipping import ANSWERS, Record, played_by_java
+
+
+async def main() -> None:
+    answers: dict[str, Record] = {}
+    for name in PLAYS:
+        answers[name] = await played_by_java(name)
+        print(name)
+    ANSWERS.write_text(json.dumps(answers, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
