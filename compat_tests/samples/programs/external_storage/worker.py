@@ -1,0 +1,27 @@
+"""The worker: the converter comes with its client."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from reports import QUEUE, Report, largest, read_stations
+from storage import CONVERTER
+from temporalio.client import Client
+from temporalio.envconfig import ClientConfig
+from temporalio.worker import Worker
+
+
+async def main() -> None:
+    """Work until interrupted."""
+    config = ClientConfig.load_client_connect_config()
+    config.setdefault("target_host", "localhost:7233")
+    client = await Client.connect(**config, data_converter=CONVERTER)
+    async with Worker(client, task_queue=QUEUE, workflows=[Report], activities=[read_stations, largest]):
+        print("ready", flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main())
