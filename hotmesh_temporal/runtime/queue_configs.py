@@ -13,6 +13,7 @@ import json
 import logging
 import math
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -33,9 +34,9 @@ REFRESH_SECONDS = 240.0
 _BEGIN_SECONDS = 5.0
 """After that, at the latest, it is seen who polls."""
 
-_RATES = ("queue_rate_limit", "fairness_keys_rate_limit_default")
 _WEIGHT = "fairness_weight_overrides"
 _OPEN = 1
+_NOTHING_SET = TaskQueueConfig()
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ class QueueConfigs:
         self._store = store
         self._throttle = throttle
         self._peers = peers
-        self._stored: dict[str, dict[str, str]] = {}
-        """The fields of the namespaces whose queues are polled here."""
+        self._stored: dict[str, dict[str, TaskQueueConfig]] = {}
+        """The configurations, by topic, of the namespaces whose queues are polled here."""
         self._joined: dict[QueueKey, float | None] = {}
         """The queues that are polled here, with the rate that a worker has asked for last."""
         self._joined_at: dict[QueueKey, float] = {}
@@ -78,7 +79,7 @@ class QueueConfigs:
 
     async def find(self, key: QueueKey) -> TaskQueueConfig:
         """The configuration of a queue; an empty one if it has none."""
-        return _config(await self._read(key.namespace), key)
+        return (await self._read(key.namespace)).get(key.topic, _NOTHING_SET)
 
     async def update(
         self, key: QueueKey, rates: Mapping[str, RateLimitConfig], weights: Mapping[str, float | None]
@@ -107,9 +108,10 @@ class QueueConfigs:
         await self._store.scrub(queue_configs_job(namespace))
         self._stored.pop(namespace, None)
 
-    async def _read(self, namespace: str) -> dict[str, str]:
+    async def _read(self, namespace: str) -> dict[str, TaskQueueConfig]:
+        """The configurations of all queues that have any, by topic."""
         try:
-            return await self._store.get_raw(queue_configs_job(namespace))
+            return _configs(await self._store.get_raw(queue_configs_job(namespace)))
         except NotFound:
             return {}
 
@@ -136,15 +138,20 @@ class QueueConfigs:
 
     def limit(self, key: QueueKey) -> Limit | None:
         """What holds for a queue that is polled here: an operator's rate, else a worker's."""
-        return limit_of(_config(self._stored.get(key.namespace, {}), key), self._joined.get(key))
+        return limit_of(self._stored.get(key.namespace, {}).get(key.topic, _NOTHING_SET), self._joined.get(key))
 
     async def refresh(self, namespace: str) -> None:
         """Look at the stored rates of a namespace, and at how many processes share them."""
         if namespace not in self._stored:
             return
+        limited = self._limited(namespace)
         self._stored[namespace] = await self._read(namespace)
-        for key in [each for each in self._joined if each.namespace == namespace]:
+        for key in limited | self._limited(namespace):
             await self._apply(key)
+
+    def _limited(self, namespace: str) -> set[QueueKey]:
+        """The queues that are polled here and have a rate: few of the many that there may be."""
+        return {key for key in self._joined if key.namespace == namespace and self.limit(key) is not None}
 
     async def _apply(self, key: QueueKey) -> None:
         limit = self.limit(key)
@@ -180,18 +187,17 @@ def _field(key: QueueKey, setting: str, name: str = "") -> str:
     return json.dumps([key.topic, setting, name])
 
 
-def _config(fields: Mapping[str, str], key: QueueKey) -> TaskQueueConfig:
-    config = TaskQueueConfig()
-    for setting in _RATES:
-        stored = fields.get(query_field(_field(key, setting)))
-        if stored is not None:
-            ParseDict(json.loads(stored), getattr(config, setting))
+def _configs(fields: Mapping[str, str]) -> dict[str, TaskQueueConfig]:
+    configs: dict[str, TaskQueueConfig] = defaultdict(TaskQueueConfig)
     for field, value in fields.items():
-        if value and field.startswith(_OF_SETTING):
-            topic, setting, name = json.loads(field[len(query_field("")) :])
-            if (topic, setting) == (key.topic, _WEIGHT):
-                config.fairness_weight_overrides[name] = float(value)
-    return config
+        if not value or not field.startswith(_OF_SETTING):
+            continue
+        topic, setting, name = json.loads(field[len(query_field("")) :])
+        if setting == _WEIGHT:
+            configs[topic].fairness_weight_overrides[name] = float(value)
+        else:
+            ParseDict(json.loads(value), getattr(configs[topic], setting))
+    return dict(configs)
 
 
 _OF_SETTING = query_field("[")
