@@ -11,6 +11,8 @@ _COMMANDS = {
     "api-key": "hotmesh_temporal.cli.api_key:api_key",
     "doctor": "hotmesh_temporal.cli.doctor:doctor",
     "migrate": "hotmesh_temporal.cli.migrate:migrate",
+    "export": "hotmesh_temporal.cli.export:command",
+    "replay-check": "hotmesh_temporal.cli.replay_check:command",
     "run": "hotmesh_temporal.cli.run:run",
     "quorum": "hotmesh_temporal.cli.quorum:quorum",
     "server": "hotmesh_temporal.cli.server:server",
@@ -38,6 +40,12 @@ See who works on a database, and pause a task queue:
 See which workflows and activities the workers have, and what waits for a worker:
     hotmesh-temporal types
     hotmesh-temporal types --waiting
+
+\b
+Write histories to files that the SDK's Replayer reads:
+    hotmesh-temporal export --open --output histories
+Replay what is running with the code that is about to be deployed:
+    hotmesh-temporal replay-check orders.workflows
 
 Look whether everything is in order:
     hotmesh-temporal doctor

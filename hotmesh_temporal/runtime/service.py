@@ -117,6 +117,15 @@ class Runtime:
                 stack.push_async_callback(self.virtual_time.close)
             self._open = stack.pop_all()
 
+    async def start_reading(self) -> None:
+        """Open the backend to answer questions only: nothing works in the background, and nobody sees this engine."""
+        async with AsyncExitStack() as stack:
+            await self.backend.open(HOTMESH_NAMESPACE, APP_ID, self.engine_id)
+            stack.push_async_callback(self.backend.close)
+            self._build(*_services(self.backend))
+            await self.namespaces.start()
+            self._open = stack.pop_all()
+
     async def close(self) -> None:
         """Stop in the reverse order; what has begun to commit is finished. Idempotent."""
         await self._open.aclose()
