@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
@@ -17,6 +17,7 @@ from .fence import Fence
 from .namespaces import is_user_namespace, move_namespace
 from .report import Report
 from .runs import Mover
+from .schedules import ScheduleMover
 from .source import Source
 from .target import Target
 
@@ -75,7 +76,10 @@ class Migration:
     async def _move_namespace(self, described: DescribeNamespaceResponse) -> None:
         name, dry_run = described.namespace_info.name, self._plan.dry_run
         await move_namespace(self._source, self._target, described, self.report, dry_run=dry_run)
+        schedules = ScheduleMover(self._source, self._target, self.report, name)
         if dry_run:
+            if self._plan.schedules:
+                await schedules.move_all(dry_run=True)
             await self._pass(name, [])
             return
         moving, address = self._target.runtime.moving, self.report.source
@@ -86,7 +90,12 @@ class Migration:
         beat = asyncio.create_task(self._beat(name))
         try:
             left_behind = await self._left_behind(name, move.began_ms) if before is not None and before.seen_ms else []
-            await self._passes(name, left_behind)
+            if self._plan.schedules:
+                self._tell(f"{name}: schedules")
+                await schedules.move_all(dry_run=False)
+            await self._passes(name, left_behind, schedules)
+            if self._plan.closed:
+                await self._closed(name)
         finally:
             beat.cancel()
         await moving.end(name, address)
@@ -99,11 +108,13 @@ class Migration:
 
     # -- open runs ----------------------------------------------------------------------------------------------
 
-    async def _passes(self, namespace: str, left_behind: list[Member]) -> None:
+    async def _passes(self, namespace: str, left_behind: list[Member], schedules: ScheduleMover) -> None:
         """Until a pass finds nothing, and another one a little later neither."""
         quiet = False
         while True:
-            if await self._pass(namespace, left_behind):
+            found = await self._pass(namespace, left_behind)
+            await schedules.look_after_runs()
+            if found:
                 quiet = False
             elif quiet:
                 return
@@ -130,15 +141,24 @@ class Migration:
             done += sum(1 for _ in head.everyone())
             self._tell(f"{namespace}: {done:,} of {len(members):,} open workflows")
 
-        results = await asyncio.gather(*(move(head) for head in heads), return_exceptions=True)
-        for each in results:
-            if isinstance(each, BaseException):
-                raise each
+        await _all([move(head) for head in heads])
         return len(members)
 
-    def _query(self) -> str:
-        running = "ExecutionStatus = 'Running'"
-        return f"{running} AND ({self._plan.query})" if self._plan.query else running
+    def _query(self, condition: str = "ExecutionStatus = 'Running'") -> str:
+        return f"{condition} AND ({self._plan.query})" if self._plan.query else condition
+
+    # -- closed runs --------------------------------------------------------------------------------------------
+
+    async def _closed(self, namespace: str) -> None:
+        """Copy them, the newest first, so that the newest of a workflow id is its current one."""
+        waiting, done = list[Member](), 0
+        async for info in self._source.list(namespace, self._query("ExecutionStatus != 'Running'")):
+            waiting.append(member_of(namespace, info))
+            if len(waiting) == _PARALLEL:
+                await _all([self._mover.copy(each) for each in _apart(waiting)])
+                done, waiting = done + len(waiting), []
+                self._tell(f"{namespace}: {done:,} closed workflows")
+        await _all([self._mover.copy(each) for each in _apart(waiting)])
 
     async def _left_behind(self, namespace: str, began_ms: int) -> list[Member]:
         """Runs that were taken away by a migration that did not live to put them into the target."""
@@ -154,6 +174,21 @@ class Migration:
                 member.closing, member.taken = closing, True
                 found.append(member)
         return found
+
+
+def _apart(members: Sequence[Member]) -> list[list[Member]]:
+    """Those of one workflow id together, in their order."""
+    groups: dict[str, list[Member]] = {}
+    for each in members:
+        groups.setdefault(each.key.workflow_id, []).append(each)
+    return list(groups.values())
+
+
+async def _all(works: Sequence[Coroutine[None, None, None]]) -> None:
+    """All at once, each to its end; then the first problem is raised."""
+    for each in await asyncio.gather(*works, return_exceptions=True):
+        if isinstance(each, BaseException):
+            raise each
 
 
 def reason_for(place: str) -> str:

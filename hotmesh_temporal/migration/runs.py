@@ -8,12 +8,11 @@ its end, and what is in the target is recognised by its run id.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from temporalio.api.enums.v1 import EventType
-from temporalio.api.history.v1 import HistoryEvent
 
 from ..engine.adoption import ChildNews
-from ..engine.events import FIELD_OF
 from ..engine.model import Child, ExecutionState
 from ..runtime.imports import IdInUse, ImportedRun, rebuilt
 from ..runtime.keys import RunKey
@@ -21,7 +20,7 @@ from .checks import obstacle
 from .families import Member, member_of
 from .fence import Fence
 from .report import Report
-from .schedules import scheduled_by
+from .schedules import next_run_id, scheduled_by
 from .source import RUNNING, Source
 from .target import Target
 
@@ -61,6 +60,24 @@ class Mover:
             for each in reversed(list(head.everyone())):
                 await self._put(each)
                 each.events = []
+
+    async def copy(self, members: Sequence[Member]) -> None:
+        """Keep closed runs in the target as they are, unless they are there already or were moved."""
+        for member in members:
+            closing = await self._source.closing(member.key)
+            if await self._target.imports.has(member.key) or closing is None:
+                continue
+            if await self._fence.is_taken(member.key, closing, member.parent):
+                continue
+            described = await self._source.describe(member.key)
+            if described is None:
+                continue
+            events = await self._source.history(member.key)
+            reason = obstacle(member.key, events, described)
+            if reason:
+                self._report.refuse(member.key, member.type, reason)
+            elif await self._target.imports.adopt(ImportedRun(key=member.key, events=events, described=described)):
+                self._report.closed[member.key.namespace, member.type] += 1
 
     # -- looking ------------------------------------------------------------------------------------------------
 
@@ -185,7 +202,7 @@ class Mover:
         first = first_run_id or key.run_id
         while True:
             closing = await self._source.closing(key)
-            following = _next_run_id(closing) if closing is not None else ""
+            following = next_run_id(closing) if closing is not None else ""
             if not following:
                 break
             key = key._replace(run_id=following)
@@ -198,7 +215,3 @@ _STUCK = (
     "temporal workflow reset --workflow-id {workflow_id} --type LastWorkflowTask"
 )
 _SEEN = "a worker has acted on {name} (event {event_id}), which only came from the move"
-
-
-def _next_run_id(closing: HistoryEvent) -> str:
-    return getattr(getattr(closing, FIELD_OF[closing.event_type]), "new_execution_run_id", "")

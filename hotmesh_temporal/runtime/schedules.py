@@ -23,9 +23,9 @@ from temporalio.api.schedule.v1 import Schedule, SchedulePatch
 from ..contracts.commit import Ack, Mark, RunWrite
 from ..contracts.errors import CurrentRunConflict, DuplicateMark, RevisionConflict
 from ..contracts.store import StoreService
-from ..engine.schedules.draft import Draft
+from ..engine.schedules.draft import Closed, Draft
 from ..engine.schedules.ends import closed_of, schedule_of
-from ..engine.schedules.state import ScheduleRecord, encode_schedule
+from ..engine.schedules.state import ScheduleRecord, decode_schedule, encode_schedule
 from ..errors import Code, RpcError, WorkflowCompleted, already_started, not_found, workflow_not_found
 from .execution import Executions
 from .history import Histories
@@ -116,6 +116,38 @@ class Schedules:
                 if outcome is _Outcome.CHANGED:
                     return
                 looks = looks or outcome is _Outcome.TAKEN
+
+    async def known(self, namespace: str, schedule_id: str) -> str | None:
+        """The incarnation of the schedule that has the id; None if none has it."""
+        job = schedule_job(namespace, schedule_id)
+        stored = await self._load(job)
+        record = (await self._draft(job, stored)).record if stored is not None else None
+        return record.incarnation if record is not None and not record.closed_at else None
+
+    async def adopt(self, record: ScheduleRecord, schedule: Schedule, waiting: int) -> bool:
+        """Let a schedule go on here that was begun elsewhere, with its spec in the canonical form.
+
+        ``waiting``: how many of its past starts wait for others; they are the last ones that came due. False if there
+        is one of its id already.
+        """
+        job = schedule_job(record.namespace, record.schedule_id)
+        async with self._lock(job):
+            while True:
+                stored = await self._load(job)
+                if stored is not None and not (await self._draft(job, stored)).record.closed_at:
+                    return False
+                namespace = await self._executions.namespaces.view(record.namespace)
+                now = self._executions.clock.now()
+                draft = Draft(now, self._executions.limits, namespace.id, decode_schedule(encode_schedule(record)))
+                draft.set_schedule(schedule)
+                draft.wait_again(waiting)
+                if await self._commit(job, stored or _NOTHING, draft) is _Outcome.CHANGED:
+                    return True
+
+    async def tell_closed(self, namespace: str, schedule_id: str, closed: Closed) -> None:
+        """A chain of runs has ended elsewhere that the schedule waits for."""
+        with contextlib.suppress(_Gone):
+            await self._change(schedule_job(namespace, schedule_id), lambda draft: draft.closed(closed))
 
     async def _new_draft(self, new: NewSchedule) -> Draft:
         now = self._executions.clock.now()

@@ -114,6 +114,18 @@ class Draft:
                 self._add(Start(due.nominal, due.next))
         self.hurries = True
 
+    def wait_again(self, count: int) -> None:
+        """Put the last ``count`` times that came due after the last action back into the buffer."""
+        record, due = self.record, list[Start]()
+        after = record.recent[-1].due if record.recent else record.created_at
+        for _ in range(_LOOK if count else 0):
+            following = self.next_time(after)
+            if following is None or following.next > record.processed:
+                break
+            after = following.next
+            due.append(Start(following.nominal, following.next))
+        record.buffer += due[-count:] if count else []
+
     def _add(self, start: Start) -> None:
         if len(self.record.buffer) >= self.limits.schedule_buffer:
             self.record.buffer_dropped += 1

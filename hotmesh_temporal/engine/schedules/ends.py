@@ -21,7 +21,12 @@ def schedule_of(state: ExecutionState) -> tuple[str, str]:
 
 def closed_of(state: ExecutionState, event: HistoryEvent) -> Closed:
     """The end of the run's chain. ``event``: the closing one. Runs that timed out or were ended leave no failure."""
-    closed = Closed(state.first_run_id, state.status)
+    return closed_result(state.first_run_id, state.status, event)
+
+
+def closed_result(first_run_id: str, status: int, event: HistoryEvent) -> Closed:
+    """The same of a chain by its first run, and the status of its last."""
+    closed = Closed(first_run_id, status)
     completed = event.workflow_execution_completed_event_attributes
     if completed.HasField("result"):
         closed.result = completed.result.SerializeToString()
