@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import HistoryEventFilterType
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
+from temporalio.api.workflowservice.v1 import (
+    GetWorkflowExecutionHistoryRequest,
+    GetWorkflowExecutionHistoryReverseRequest,
+)
 from temporalio.service import WorkflowService
-
-_CLOSING = HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
 
 
 async def history_events(
@@ -29,13 +29,13 @@ async def history_events(
         request.next_page_token = page.next_page_token
 
 
-async def closing_event(service: WorkflowService, namespace: str, workflow_id: str, run_id: str) -> HistoryEvent | None:
-    """The last event of a run, if it is closed."""
-    request = GetWorkflowExecutionHistoryRequest(
+async def last_event(service: WorkflowService, namespace: str, workflow_id: str, run_id: str) -> HistoryEvent | None:
+    """The newest event of a run. Raises ``RPCError`` (NOT_FOUND: no such run)."""
+    request = GetWorkflowExecutionHistoryReverseRequest(
         namespace=namespace,
         execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id),
-        history_event_filter_type=_CLOSING,
+        maximum_page_size=1,
     )
-    page = await service.get_workflow_execution_history(request, retry=True)
+    page = await service.get_workflow_execution_history_reverse(request, retry=True)
     events = page.history.events
-    return events[-1] if events else None
+    return events[0] if events else None

@@ -25,7 +25,6 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from ..engine.limits import SECOND
 from ..engine.protos import moment
 from ..engine.schedules.draft import Closed
 from ..engine.schedules.ends import closed_result, reference_to
@@ -38,9 +37,6 @@ from .source import IDENTITY, RUNNING, Source
 from .target import Target
 
 _BY = "TemporalScheduledById"
-_MARGIN = 2 * SECOND
-"""So far from any due time a schedule is paused, if its times are not closer together than three times this."""
-_PATIENCE_SECONDS = 20.0
 _LOOK_SECONDS = 0.1
 _COMPLETED = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED
 
@@ -61,14 +57,20 @@ def scheduled_by(reason: str, namespace: str, started: HistoryEvent) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Note:
-    """What the note of a schedule that was moved says, beside the reason."""
+    """What the note of a schedule that was moved says, beside the reason: how it was just before.
+
+    ``until``: the source has looked at what came due up to then; ``waiting`` of those starts waited for others. If it
+    went on after that until it was paused, it has started what came due, or has passed over it, because it was paused:
+    its last actions tell which.
+    """
 
     until: int
+    waiting: int
     paused: bool
     notes: str
 
     def text(self, reason: str) -> str:
-        before = {"until": self.until, "paused": self.paused, "notes": self.notes}
+        before = {"until": self.until, "waiting": self.waiting, "paused": self.paused, "notes": self.notes}
         return f"{reason}; before: {json.dumps(before)}"
 
     @classmethod
@@ -142,27 +144,23 @@ class ScheduleMover:
         schedule.spec.CopyFrom(canonical(schedule.spec))
         schedule.state.paused, schedule.state.notes = note.paused, note.notes
         waiting = [(schedule_id, run) for run in record.running]
-        if await self._target.runtime.schedules.adopt(record, schedule, described.info.buffer_size):
+        if await self._target.runtime.schedules.adopt(record, schedule, note.waiting):
             self._report.schedules[self._namespace] += 1
         self._waiting += waiting
 
     async def _pause(self, schedule_id: str) -> tuple[DescribeScheduleResponse, _Note] | None:
         """Pause it on the source, unless that was done before; None if it is gone."""
-        began = time.monotonic()
         while True:
             described = await self._describe(schedule_id)
             if described is None:
                 return None
-            state, now = described.schedule.state, time.time_ns()
+            state, info = described.schedule.state, described.info
             note = _Note.of(state.notes, self._source.reason)
             if note is not None:
                 return described, note
-            patient = time.monotonic() < began + _PATIENCE_SECONDS
-            if patient and not state.paused and _is_near_due(described.info, now):
-                await asyncio.sleep(_LOOK_SECONDS)
-                continue
-            text = _Note(now, state.paused, state.notes).text(self._source.reason)
-            await self._patch(schedule_id, SchedulePatch(pause=text))
+            until = time.time_ns() if state.paused else _first_open(info, time.time_ns())
+            note = _Note(until, info.buffer_size, state.paused, state.notes)
+            await self._patch(schedule_id, SchedulePatch(pause=note.text(self._source.reason)))
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _patch(self, schedule_id: str, patch: SchedulePatch) -> None:
@@ -253,9 +251,6 @@ def next_run_id(closing: HistoryEvent) -> str:
     return getattr(getattr(closing, name), "new_execution_run_id", "") if name else ""
 
 
-def _is_near_due(info: ScheduleInfo, now: int) -> bool:
-    """The last or the next time is so near that it might be lost, or started twice."""
-    future = [moment(each) for each in info.future_action_times]
-    past = [moment(each.schedule_time) for each in info.recent_actions]
-    margin = min(_MARGIN, (future[1] - future[0]) // 3) if len(future) > 1 else _MARGIN
-    return any(abs(each - now) < margin for each in (*future[:1], *past[-1:]))
+def _first_open(info: ScheduleInfo, now: int) -> int:
+    """The time just before the first one that the source has not looked at yet; it may be late with that."""
+    return moment(info.future_action_times[0]) - 1 if info.future_action_times else now

@@ -21,7 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from ..engine.events import CLOSES_RUN
 from ..runtime.keys import RunKey
-from .histories import closing_event, history_events
+from .histories import history_events, last_event
 
 RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
 TERMINATED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED
@@ -77,7 +77,7 @@ class Source:
     async def closing(self, key: RunKey) -> HistoryEvent | None:
         """The event that closed it; None if it is open or not there."""
         try:
-            event = await closing_event(self.service, *key)
+            event = await last_event(self.service, *key)
         except RPCError as error:
             if error.status != RPCStatusCode.NOT_FOUND:
                 raise

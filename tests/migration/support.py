@@ -48,4 +48,4 @@ async def problems_of(url: str) -> list[str]:
         report = await verify(target.runtime.backend, lambda runs: None)
     finally:
         await target.close()
-    return report.problems
+    return [str(each) for each in report.problems]

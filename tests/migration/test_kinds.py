@@ -56,6 +56,12 @@ class Crowd:
         )
 
 
+async def start_update(client: Client, workflow_id: str) -> Any:
+    """One that is answered when three numbers have come."""
+    handle: Any = client.get_workflow_handle(workflow_id)
+    return await handle.start_update(kinds.Inbox.when_seen, 3, wait_for_stage=WorkflowUpdateStage.ACCEPTED)
+
+
 async def talk(signaller: Signaller) -> None:
     """Send signals to all who wait for some, for about six seconds."""
     children = [f"parent-child-{policy}" for policy in (1, 2, 3)]
@@ -78,9 +84,7 @@ async def test_every_kind_goes_on(temporal_server: TemporalServer, target_url: s
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(worker_on(source))
         await Crowd(source).start_all()
-        update = await source.get_workflow_handle("updated").start_update(
-            kinds.Inbox.when_seen, 3, wait_for_stage=WorkflowUpdateStage.ACCEPTED
-        )
+        update = await start_update(source, "updated")
         await asyncio.gather(*(signaller.send("long history", number) for number in range(300)))
         await asyncio.sleep(0.5)  # what is in flight then is a matter of chance
         before = await source.get_workflow_handle("once").query(kinds.Once.before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from temporalio.client import (
     Client,
@@ -78,14 +79,14 @@ async def test_each_due_time_is_started_once(
         assert not report.problems
         assert report.schedules == {"default": 3}
         # The run that was moved still holds the next one back, until it ends here.
-        (running,) = [each for each in await started_by(target_client, "long")]
+        (running,) = await started_by(target_client, "long")
         await target_client.get_workflow_handle(running.id).signal("number", 1)
         await until_started(target_client, "long", 2)
         there = await started_by(source, "ticks")
         here = await until_started(target_client, "ticks", 3)
         moved = {each.run_id for each in here} & {each.run_id for each in there}
         times = due_times([*there, *(each for each in here if each.run_id not in moved)])
-        assert {later - earlier for earlier, later in zip(times, times[1:], strict=False)} == {EVERY}
+        assert {later - earlier for earlier, later in pairwise(times)} == {EVERY}
         for schedule_id in ("ticks", "long", "paused"):
             await check_schedule(source, target_client, schedule_id)
     assert not await problems_of(target_url)
