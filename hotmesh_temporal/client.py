@@ -21,6 +21,7 @@ from . import _mirror
 from .connection import resolve
 from .plugin import HotMeshPlugin
 from .service_client import HotMeshServiceClient
+from .transactions import TransactionClient, in_transaction
 
 if TYPE_CHECKING:
     # The class below then takes the place of the SDK's.
@@ -130,6 +131,13 @@ class Client(temporalio.client.Client, metaclass=_mirror.Extends):
         """
         chosen = _with_hotmesh(plugins, connection, connections, telemetry)
         return await super().connect(target_host or "", plugins=chosen, **options)
+
+    def in_transaction(self, connection: Any) -> TransactionClient:
+        """A client whose starts, signals and activity results are part of the transaction on a connection of yours.
+
+        See `hotmesh_temporal.transactions.in_transaction`.
+        """
+        return in_transaction(self, connection)
 
     async def close(self) -> None:
         """Close the connection. The last client of a database in this process stops the engine. Idempotent."""

@@ -15,6 +15,7 @@ from .contracts.backend import Backend
 from .contracts.commit import Commit, RunWrite
 from .contracts.errors import RevisionConflict
 from .contracts.examination import Finding
+from .contracts.joining import JoinedTransaction, UsersConnection
 from .contracts.store import StoreService
 
 _LOG = logging.getLogger(__name__)
@@ -45,6 +46,15 @@ class ComposedBackend(Backend):
     def stream_joins_store(self) -> bool:
         """See `Backend`."""
         return self._stream is self._store and self._store.stream_joins_store
+
+    @property
+    def sub_joins_store(self) -> bool:
+        """See `Backend`."""
+        return self._sub is self._store and self._store.sub_joins_store
+
+    async def join(self, way: UsersConnection) -> JoinedTransaction:
+        """See `Backend`. Commits are the store's; what they have for streams elsewhere waits in its outbox."""
+        return await self._store.join(way)
 
     async def open(self, namespace: str, app_id: str, engine_id: str) -> None:
         """See the contract. The store first, the others after it; none stays open if one cannot be."""

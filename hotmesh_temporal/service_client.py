@@ -136,18 +136,53 @@ class HotMeshServiceClient(temporalio.service.ServiceClient):
         metadata: Mapping[str, str | bytes],
         timeout: timedelta | None,
     ) -> ServiceResponse:
+        call = await self._call(rpc, req if not retry else without_eager_start(req), service, metadata, timeout)
+        if retry:
+            reply = await _retried(call, self.config.retry_config or RetryConfig())
+        else:
+            reply = await call.once()
+        return _copied(reply, resp_type)
+
+    async def call(
+        self,
+        rpc: str,
+        req: Message,
+        resp_type: type[ServiceResponse],
+        *,
+        service: str,
+        retry: bool,
+        metadata: Mapping[str, str | bytes],
+        timeout: timedelta | None,
+    ) -> ServiceResponse:
+        """Make a call as the SDK does, for another service client that stands in front of this one."""
+        return await self._rpc_call(
+            rpc, req, resp_type, service=service, retry=retry, metadata=metadata, timeout=timeout
+        )
+
+    async def call_once(
+        self,
+        rpc: str,
+        req: Message,
+        resp_type: type[ServiceResponse],
+        *,
+        service: str,
+        metadata: Mapping[str, str | bytes],
+        timeout: timedelta | None,
+    ) -> ServiceResponse:
+        """Make a call that is not repeated, whatever becomes of it. What is no `RPCError` is raised as it is."""
+        call = await self._call(rpc, without_eager_start(req), service, metadata, timeout)
+        return _copied(await call.once(), resp_type)
+
+    async def _call(
+        self, rpc: str, req: Message, service: str, metadata: Mapping[str, str | bytes], timeout: timedelta | None
+    ) -> _Call:
         host = self._host or await self.connect_engine()
         headers = self._headers
         if metadata:
             _check_metadata(metadata)
             headers = {**headers, **_lower(metadata)}
         seconds = timeout.total_seconds() if timeout else _LONG_POLL_SECONDS if rpc in _LONG_POLLS else _CALL_SECONDS
-        call = _Call(host, service, rpc_name(rpc), _without_eager_start(req) if retry else req, headers, seconds)
-        if retry:
-            reply = await _retried(call, self.config.retry_config or RetryConfig())
-        else:
-            reply = await call.once()
-        return _copied(reply, resp_type)
+        return _Call(host, service, rpc_name(rpc), req, headers, seconds)
 
     def _connect_for_worker(self) -> EngineHost:
         """Start the engine from code that does not wait, by the way of another thread."""
@@ -166,7 +201,7 @@ class HotMeshServiceClient(temporalio.service.ServiceClient):
             raise ConnectionFailed(f"Failed client connect: {error}") from error
 
 
-def _without_eager_start(request: Message) -> Message:
+def without_eager_start(request: Message) -> Message:
     """The request, not asking to be given the first workflow task with the answer: nobody here could work on it.
 
     The SDK's core does the same in those of its calls that it repeats, when it has no free worker; other calls are for

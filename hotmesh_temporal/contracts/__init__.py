@@ -34,10 +34,14 @@ from .errors import (
     NotInitialized,
     NotSupported,
     RevisionConflict,
+    TransactionAborted,
+    TransactionError,
+    TransactionUnusable,
     Unavailable,
 )
-from .execution import ExecutionStore
+from .execution import ExecutionStore, RunStore
 from .inspection import CurrentRun, StoredMessage, StoreInspection, StreamInspection
+from .joining import JoinedTransaction, UsersConnection
 from .search import SearchDocument, SearchPage, SearchService
 from .store import StoreService
 from .stream import StreamService
@@ -91,6 +95,7 @@ __all__ = [
     "HookSignal",
     "InterruptOptions",
     "InvalidArgument",
+    "JoinedTransaction",
     "JsonObject",
     "KeyParams",
     "KeyType",
@@ -105,6 +110,7 @@ __all__ = [
     "Publish",
     "RevisionConflict",
     "RunRecord",
+    "RunStore",
     "RunWrite",
     "SearchDocument",
     "SearchPage",
@@ -126,5 +132,9 @@ __all__ = [
     "TimeHookTask",
     "TimerWrite",
     "Transaction",
+    "TransactionAborted",
+    "TransactionError",
+    "TransactionUnusable",
     "Unavailable",
+    "UsersConnection",
 ]

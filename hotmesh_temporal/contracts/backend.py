@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .errors import TransactionUnusable
 from .examination import Finding
+from .joining import JoinedTransaction, UsersConnection
 from .search import SearchService
 from .store import StoreService
 from .stream import StreamService
@@ -44,6 +46,21 @@ class Backend(ABC):
     def stream_joins_store(self) -> bool:
         """A commit of the store may publish to and ack from the streams of this backend."""
         return self.store is not None and self.stream is not None
+
+    @property
+    def sub_joins_store(self) -> bool:
+        """A transaction that was joined can hold notices of this backend, which are sent when it commits."""
+        return False
+
+    async def join(self, way: UsersConnection) -> JoinedTransaction:
+        """Take part in the transaction that is open on a connection of the user's (extension).
+
+        Raises `TransactionUnusable` if none is open, if it cannot be this database, or if this backend cannot do it.
+        """
+        raise TransactionUnusable(
+            f"{self.identity.partition(':')[0]} cannot take part in transactions of an application: only Postgres and "
+            f"SQLite can. What was given is a {type(way.connection).__name__}"
+        )
 
     @abstractmethod
     async def open(self, namespace: str, app_id: str, engine_id: str) -> None:

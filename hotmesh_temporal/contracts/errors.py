@@ -41,6 +41,21 @@ class Unavailable(ContractError):
     """The database cannot be reached or refused the connection; the call may be tried again."""
 
 
+class TransactionError(ContractError):
+    """Something is wrong with the transaction of the user's that the engine was to join."""
+
+
+class TransactionUnusable(TransactionError):
+    """The connection cannot be used: no transaction is open on it, it is to another database, and the like.
+
+    Nothing was changed. The text says what to do.
+    """
+
+
+class TransactionAborted(TransactionError):
+    """The database has given up the transaction: another one was in its way. Roll back and run all of it again."""
+
+
 class RevisionConflict(ContractError):
     """A run is not at the revision that the commit was decided on; nothing of the commit was applied.
 

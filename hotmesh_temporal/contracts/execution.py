@@ -13,10 +13,8 @@ from .commit import Commit, CommitResult, DueTimers, EventBatch, Lease, Mark, Ou
 from .types import Transaction
 
 
-class ExecutionStore(ABC):
-    """Runs, histories, timers, outbox and leases (extension)."""
-
-    # -- runs -------------------------------------------------------------------------------------------------
+class RunStore(ABC):
+    """What a decision on a run needs: read it, and commit (extension)."""
 
     @abstractmethod
     async def commit(self, commit: Commit) -> CommitResult:
@@ -36,6 +34,16 @@ class ExecutionStore(ABC):
 
         ``known`` is ``(job_id, revision)`` of a run that the caller has; see `load_run`.
         """
+
+    @abstractmethod
+    async def has_mark(self, mark: Mark) -> bool:
+        """Whether a commit with this mark would raise `DuplicateMark` now (extension). Sets nothing."""
+
+
+class ExecutionStore(RunStore, ABC):
+    """Runs, histories, timers, outbox and leases (extension)."""
+
+    # -- runs -------------------------------------------------------------------------------------------------
 
     @abstractmethod
     async def list_runs(self, after: str = "", limit: int = 1000, status: int | None = None) -> list[RunRecord]:
@@ -75,10 +83,6 @@ class ExecutionStore(ABC):
 
         Queues one command (extension). The revision itself is not changed.
         """
-
-    @abstractmethod
-    async def has_mark(self, mark: Mark) -> bool:
-        """Whether a commit with this mark would raise `DuplicateMark` now (extension). Sets nothing."""
 
     # -- timers -----------------------------------------------------------------------------------------------
 

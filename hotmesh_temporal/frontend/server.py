@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from google.protobuf.message import Message
 
 from ..contracts.backend import Backend
-from ..contracts.errors import ContractError, Unavailable
+from ..contracts.errors import ContractError, TransactionError, Unavailable
 from ..engine.limits import Limits
 from ..errors import RpcError, message_too_large, unavailable, unimplemented
 from ..runtime.registered import WorkerTypes
@@ -19,7 +19,7 @@ from ..runtime.virtual_time import VirtualTime
 from . import fields
 from .admission import admit
 from .batch_operations import BatchOperations
-from .current import REQUEST
+from .current import REQUEST, WITHIN
 from .dispatch import handler_of
 from .errors import Code
 from .schedule_starts import ScheduleStarts
@@ -99,8 +99,11 @@ class Frontend:
             wrong = fields.refusal(request)
             if wrong is not None:
                 raise unimplemented(wrong)
-            return await handler(self.runtime, request, Call(metadata, deadline))
-        except (RpcError, asyncio.CancelledError):
+            way, about = WITHIN.get(), Call(metadata, deadline)
+            if way is not None:
+                return await self.runtime.joining.within(way, lambda runtime: handler(runtime, request, about))
+            return await handler(self.runtime, request, about)
+        except (RpcError, TransactionError, asyncio.CancelledError):
             raise
         except Unavailable as error:
             raise unavailable(str(error)) from error

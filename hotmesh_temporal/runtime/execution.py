@@ -8,15 +8,15 @@ and never a wrong result. A decision that refuses or changes nothing is repeated
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from temporalio.api.history.v1 import HistoryEvent
 
 from ..contracts.commit import Ack, CurrentRunWrite, EventBatch, Mark, RunRecord
 from ..contracts.errors import RevisionConflict
-from ..contracts.store import StoreService
+from ..contracts.execution import RunStore
 from ..engine import enforcement
 from ..engine.context import Context, Limits
 from ..engine.model import decode_state, encode_state
@@ -26,13 +26,7 @@ from .clock import Clock
 from .keys import RunKey, pointer_id
 from .loaded import Loaded
 from .namespaces import Namespaces
-from .plan import Beside, CommitPlan, key_of_state
-
-if TYPE_CHECKING:
-    from .matching import Matching
-    from .outbox import Outbox
-    from .stats import Counters
-    from .timers import Timers
+from .plan import Beside, CommitPlan, Counts, Relay, TaskOffers, Watches, key_of_state
 
 _T = TypeVar("_T")
 
@@ -112,18 +106,18 @@ def _take_turns(group: list[_Waiting], turn: Turn, before: bytes) -> bool:
 
 
 class Executions:
-    """All runs that this process works on."""
+    """All runs that this process works on, or those of one transaction of the user's."""
 
-    def __init__(self, store: StoreService, clock: Clock, limits: Limits, namespaces: Namespaces) -> None:
+    def __init__(self, store: RunStore, clock: Clock, limits: Limits, namespaces: Namespaces) -> None:
         self.store = store
         self.clock = clock
         self.limits = limits
         self.namespaces = namespaces
-        self.matching: Matching = None  # type: ignore[assignment]  # set by the service that owns both
-        self.outbox: Outbox | None = None
+        self.matching: TaskOffers = None  # type: ignore[assignment]  # set by the service that owns both
+        self.outbox: Relay | None = None
         """Set if the streams are on another database than the store."""
-        self.timers: Timers = None  # type: ignore[assignment]  # set by the service that owns both
-        self.counters: Counters = None  # type: ignore[assignment]  # set by the service that owns both
+        self.timers: Watches = None  # type: ignore[assignment]  # set by the service that owns both
+        self.counters: Counts = None  # type: ignore[assignment]  # set by the service that owns both
         self._cache: dict[str, Loaded] = {}
         """The runs that were used last, in order of use."""
         self._currents: dict[str, str] = {}
@@ -132,6 +126,8 @@ class Executions:
         self._waiting: dict[str, list[_Waiting]] = {}
         self._unfinished: set[asyncio.Task[Any]] = set()
         self.changed: Callable[[str], None] = lambda job_id: None
+        self.scrub: Callable[[str], Awaitable[None]]
+        """Removes a run from the store; set by the service."""
 
     def context(self) -> Context:
         """What a decision made now may know."""
@@ -456,8 +452,8 @@ class Executions:
         """
         first = key_of_state(ended.state)._replace(run_id=ended.state.first_run_id)
         if first.job_id != ended.job_id and await self._is_last(ended, first):
-            await self.store.scrub(first.job_id)
-        await self.store.scrub(ended.job_id)
+            await self.scrub(first.job_id)
+        await self.scrub(ended.job_id)
         self.forget(ended.job_id)
         self.changed(ended.job_id)
 

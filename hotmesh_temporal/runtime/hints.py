@@ -38,6 +38,8 @@ class Hints:
         self._sender: asyncio.Task[None] | None = None
         self._announcer: asyncio.Task[None] | None = None
         self._closed = False
+        self.transaction_committed: Callable[[str], None] = lambda name: None
+        """Called when a transaction of the user's has committed, with the name of what was done in it."""
 
     async def start(self) -> None:
         """Begin to listen, and let the others know."""
@@ -93,6 +95,11 @@ class Hints:
             _LOG.debug("a hint was not sent: %s", error)
 
     def _on_message(self, _: str, message: dict[str, Any]) -> None:
+        if "transaction" in message and not self._closed:
+            # It comes from the database itself, for all, the process that was part of it included.
+            self.transaction_committed(str(message["transaction"]))
+            self._receive_all(message)
+            return
         sender = str(message.get("from", ""))
         if not sender or sender == self._engine_id or self._closed:
             return
@@ -104,6 +111,9 @@ class Hints:
         if not known:
             # The newcomer has to hear of this process too.
             self.say(_GREETING)
+        self._receive_all(message)
+
+    def _receive_all(self, message: dict[str, Any]) -> None:
         for topic in message.get("topics", ()):
             self._received(topic)
 

@@ -206,6 +206,10 @@ class Matching:
         else:
             self._hand_over(self._queue(offer.stream), delivery)
 
+    def added(self, stream: str) -> None:
+        """A transaction of the user's has put a task into the stream; who polls it hears of it otherwise."""
+        self._meters(stream).added.note()
+
     def withdraw(self, offer: Offer) -> None:
         """Nothing was published for it: the poller goes on waiting."""
         if offer.waiter is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from temporalio.api.history.v1 import History, HistoryEvent
 
@@ -36,6 +36,39 @@ if TYPE_CHECKING:
     from .execution import Executions
 
 _OPEN, _CLOSED = 1, 0
+
+
+class TaskOffers(Protocol):
+    """Where tasks go; see `Matching`."""
+
+    def reserve(self, key: QueueKey) -> Waiter | None: ...
+    def give(self, waiter: Waiter, started: Started) -> None: ...
+    def free(self, waiter: Waiter) -> None: ...
+    def offer(self, key: QueueKey, message: str) -> Offer: ...
+    def published(self, offer: Offer, message_id: str) -> None: ...
+    def withdraw(self, offer: Offer) -> None: ...
+    def is_gone(self, key: QueueKey) -> bool: ...
+    def discard(self, key: QueueKey, age_ms: int) -> None: ...
+
+
+class Relay(Protocol):
+    """What brings messages to streams elsewhere; see `Outbox`."""
+
+    def send(self, offers: Sequence[tuple[Offer, str]]) -> None: ...
+    def settle(self, acks: Sequence[Ack]) -> None: ...
+
+
+class Watches(Protocol):
+    """Who is told of armed timers; see `Timers`."""
+
+    def watch(self, job_id: str, at_ms: int) -> None: ...
+
+
+class Counts(Protocol):
+    """Who counts; see `Counters`."""
+
+    def opened(self, state: ExecutionState) -> None: ...
+    def closed(self, state: ExecutionState) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

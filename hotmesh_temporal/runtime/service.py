@@ -27,6 +27,7 @@ from .execution import Executions
 from .hints import Hints
 from .history import Histories
 from .imports import Imports
+from .joining import Joining
 from .keys import APP_ID, ENGINE_QUEUE, HOTMESH_NAMESPACE, run_key, schedule_of_job
 from .matching import Matching
 from .moving import Moving
@@ -112,6 +113,7 @@ class Runtime:
             await self.upkeep.start()
             stack.push_async_callback(self.upkeep.close)
             stack.push_async_callback(self.peers.close)
+            stack.push_async_callback(self.joining.close)
             if self.virtual_time is not None:
                 self._start_skipping(self.virtual_time)
                 stack.push_async_callback(self.virtual_time.close)
@@ -163,7 +165,9 @@ class Runtime:
         self.schedules = Schedules(store, self.executions, self.histories, self.schedule_starts)
         self.engine_tasks.handle(Work.TELL_SCHEDULE.value, self.schedules.take)
         self.engine_tasks.tell_schedule = self.schedules.tell
-        self.hints = Hints(sub, self.engine_id, self._hinted)
+        self.hints = Hints(sub, self.engine_id, self.hinted)
+        self.joining = Joining(self)
+        self.hints.transaction_committed = self.joining.committed
         self.workers = Workers()
         self.peers = Peers(sub, self.engine_id, self.hints, self.matching, self.workers)
         self.registry = TypeRegistry(store, self.version, self.peers, self.engine_id)
@@ -173,7 +177,7 @@ class Runtime:
             sub, self.engine_id, self.matching, self.throttle, self.version, self.peers, self.queue_configs
         )
         self.executions.matching, self.executions.timers = self.matching, self.timers
-        self.executions.changed = self._changed
+        self.executions.changed, self.executions.scrub = self._changed, store.scrub
         self.counters = self.executions.counters = Counters(store, self.version)
         self.namespaces.changed = self.upkeep.say = self.hints.say
         self.timers.say = self.hints.say
@@ -230,7 +234,8 @@ class Runtime:
         self.watching.changed(job_id)
         self.hints.say(job_id)
 
-    def _hinted(self, topic: str) -> None:
+    def hinted(self, topic: str) -> None:
+        """Something has happened that this process does not know of yet: in another one, or in a joined transaction."""
         self.namespaces.hinted(topic)
         self.upkeep.hinted(topic)
         self.timers.hinted(topic)

@@ -9,9 +9,11 @@ import random
 from hotmesh_temporal.contracts import Backend, ConnectionSpec
 from hotmesh_temporal.contracts.errors import ContractError
 from hotmesh_temporal.contracts.examination import Finding
+from hotmesh_temporal.contracts.joining import JoinedTransaction, UsersConnection
 
 from .database import Database, scalar
 from .examination import examine
+from .joining import PostgresJoined
 from .notices import Notices
 from .queues import Queues
 from .search import PostgresSearch
@@ -38,7 +40,7 @@ class PostgresBackend(Backend):
         self._settings = settings_of(spec)
         self._db = Database(self._settings)
         self._notices = Notices(self._db)
-        queues = Queues()
+        self._queues = queues = Queues()
         self._stream = PostgresStream(self._db, queues, self._notices)
         self._sub = PostgresSub(self._db, self._notices)
         self._store = PostgresStore(self._db, queues)
@@ -67,6 +69,17 @@ class PostgresBackend(Backend):
     async def examine(self) -> list[Finding]:
         """See the contract."""
         return await examine(self._db)
+
+    @property
+    def sub_joins_store(self) -> bool:
+        """Notices are sent by the server itself, when a transaction commits."""
+        return True
+
+    async def join(self, way: UsersConnection) -> JoinedTransaction:
+        """See the contract."""
+        joined = PostgresJoined(self._db, self._queues, self._stream, self._sub, way)
+        await joined.check()
+        return joined
 
     @property
     def identity(self) -> str:

@@ -88,7 +88,9 @@ def _lost_text(error: Exception, place: str) -> str:
 
 
 def _conflict(state: str, error: Any) -> ContractError:
-    names: list[str] = json.loads(error.detail)
+    # psycopg keeps it elsewhere; a transaction of the user's may be on one of its connections.
+    detail: str = error.diag.message_detail if hasattr(error, "diag") else error.detail
+    names: list[str] = json.loads(detail)
     if state == "HM001":
         return RevisionConflict(*names)
     if state == "HM002":

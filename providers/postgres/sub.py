@@ -95,10 +95,15 @@ class PostgresSub(SubService):
 
     async def publish(self, key_type: KeyType, message: JsonObject, app_id: str, topic: str | None = None) -> bool:
         self._check(key_type, app_id)
+        sql, args = self.notice(message, topic)
+        await self._db.read(sql, *args)
+        return True
+
+    def notice(self, message: JsonObject, topic: str | None) -> tuple[str, tuple[Any, ...]]:
+        """The statement that publishes, with its arguments; in a transaction it does so when that commits."""
         payload = json_text({"topic": topic, "message": dict(message)}, readable=True)
         sql = "SELECT hotmesh.send_notice($1, $2, $3, $4)"
-        await self._db.read(sql, self._db.app, self._channel(topic), self._all_channel, payload)
-        return True
+        return sql, (self._db.app, self._channel(topic), self._all_channel, payload)
 
     # -- reception --------------------------------------------------------------------------------------------
 

@@ -10,11 +10,13 @@ from urllib.parse import parse_qsl, unquote
 from hotmesh_temporal.contracts.backend import Backend, ConnectionSpec
 from hotmesh_temporal.contracts.errors import InvalidArgument
 from hotmesh_temporal.contracts.examination import Finding
+from hotmesh_temporal.contracts.joining import JoinedTransaction, UsersConnection
 
 from . import jobs
 from .database import MEMORY, Database, DatabaseOptions
 from .examination import examine
 from .hints import QUEUE, HintBus
+from .joining import SqliteJoined
 from .search import SqliteSearch
 from .store import SqliteStore
 from .stream import SqliteStream
@@ -70,6 +72,12 @@ class SqliteBackend(Backend):
     async def examine(self) -> list[Finding]:
         """See the contract."""
         return await examine(self._database, self._options)
+
+    async def join(self, way: UsersConnection) -> JoinedTransaction:
+        """See the contract."""
+        joined = SqliteJoined(self._database, self.store.scope, way)
+        await joined.check()
+        return joined
 
     @property
     def identity(self) -> str:

@@ -24,6 +24,11 @@ class Service:
         self._bound_scope = 0
 
     @property
+    def scope(self) -> int:
+        """The key of the names that it is bound to. Raises `NotInitialized` before `init`."""
+        return self._scope
+
+    @property
     def _scope(self) -> int:
         if not self._bound_scope:
             raise NotInitialized("call init first")
