@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import temporalio.client
 import temporalio.service
@@ -196,12 +196,14 @@ async def _driver_connection(given: Any) -> Any:
     """The driver's own connection under one of SQLAlchemy, with the transaction begun that SQLAlchemy has promised."""
     if type(given).__module__.partition(".")[0] != "sqlalchemy":
         return given
-    connection = given.connection() if callable(getattr(given, "connection", None)) else given
-    if isinstance(connection, Awaitable):
-        connection = await cast("Awaitable[Any]", connection)
+    connection = given
+    if not hasattr(given, "exec_driver_sql"):  # a session
+        connection = given.connection()
+        if asyncio.iscoroutine(connection):
+            connection = await connection
     # It begins with the first statement only.
     begun = connection.exec_driver_sql("SELECT 1")
-    if isinstance(begun, Awaitable):
-        await cast("Awaitable[Any]", begun)
+    if asyncio.iscoroutine(begun):
+        await begun
         return (await connection.get_raw_connection()).driver_connection
     return connection.connection.driver_connection

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
@@ -38,6 +39,9 @@ _T = TypeVar("_T")
 _FIRST_LOOK, _LONGEST_PAUSE = 0.002, 0.25
 LOOK_SECONDS = 60.0
 """For how long a process looks whether a transaction has committed. One that takes longer is found by the sweeps."""
+
+GONE_SECONDS = 5.0
+"""What cannot be seen when a transaction has been over for so long was rolled back."""
 
 _REMEMBERED = 10_000
 """How many transactions may be open at once without any of them being found by the sweeps only."""
@@ -188,17 +192,18 @@ class Joining:
         watcher.add_done_callback(self._watchers.discard)
 
     async def _look(self, key: int, transaction: JoinedTransaction, waiting: list[_Aftermath]) -> None:
-        """Look until all that was done over a connection is there, or cannot come any more; ever less often."""
+        """Look until all that was done over a connection is there, or will not come; ever less often."""
         pause, known = _FIRST_LOOK, len(waiting)
         begun = time.monotonic()
+        over_since = math.inf
         try:
             while waiting and time.monotonic() - begun < LOOK_SECONDS:
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, _LONGEST_PAUSE)
-                # In this order: what was committed before it was over is seen.
-                over = transaction.is_over()
+                over_since = min(over_since, time.monotonic()) if transaction.is_over() else math.inf
                 try:
-                    await self._settle(waiting, over=over)
+                    # A connection may say that it is over while its commit is being written.
+                    await self._settle(waiting, over=time.monotonic() - over_since > GONE_SECONDS)
                 except ContractError as error:
                     _LOG.debug("whether a transaction has committed is not known yet: %s", error)
                 if len(waiting) != known:
