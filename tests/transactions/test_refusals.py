@@ -67,11 +67,15 @@ async def test_connections_of_other_kinds(shop: Shop, client: Client) -> None:
         await start(client, Unknown())
 
 
+async def _update(handle: Any) -> None:
+    await handle.execute_update("change")
+
+
 async def test_what_cannot_be_part(shop: Shop, client: Client, connection: Any) -> None:
     async with shop.transaction(connection):
         tx = client.in_transaction(connection)
         with pytest.raises(TransactionUnusable, match="update_workflow_execution cannot be part of a transaction"):
-            await tx.get_workflow_handle_for(Order.run, "order").execute_update("change")
+            await _update(tx.get_workflow_handle("order"))
         with pytest.raises(TransactionUnusable, match="delete_schedule cannot be part"):
             await tx.get_schedule_handle("daily").delete()
         with pytest.raises(TransactionUnusable, match="a worker cannot be part of a transaction"):
