@@ -56,7 +56,7 @@ faults: $(VENV)/.test ## Kill processes and databases in the middle of work, in 
 lists: $(VENV)/.test ## Measure lists and counts among a million executions on Postgres (minutes)
 	@$(PYTEST) -q -s tests/visibility/test_million.py --million
 
-environments: $(VENV)/.test ## Compare the test environments with the SDK's: the same tests, and how long fifty of them take (minutes)
+environments: $(VENV)/.test ## Compare the test environments with the SDK's: the same tests, and how long fifty take (minutes)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,test-server]'
 	@$(PYTEST) -q compat_tests/test_environments/test_time_skipping.py --test-server
 	@$(BIN)/python -m compat_tests.test_environments.measure

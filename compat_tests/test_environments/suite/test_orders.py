@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -22,7 +22,7 @@ from .orders import Order, Shipment
 
 
 @asynccontextmanager
-async def started(env: WorkflowEnvironment, run: Any = Order.run, **options: Any) -> AsyncIterator[Any]:
+async def started(env: WorkflowEnvironment, run: Any = Order.run, **options: Any) -> AsyncGenerator[Any]:
     queue = str(uuid.uuid4())
     async with Worker(env.client, task_queue=queue, workflows=[Order, Shipment]):
         yield await env.client.start_workflow(run, id=str(uuid.uuid4()), task_queue=queue, **options)
