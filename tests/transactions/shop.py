@@ -16,6 +16,9 @@ from hotmesh_temporal.runtime.keys import APP_ID, HOTMESH_NAMESPACE
 from hotmesh_temporal.runtime.verify import verify
 
 QUEUE = "orders"
+LEDGER = "ledger"
+"""A workflow that hears of each order."""
+
 _driver: Any = asyncpg
 
 
