@@ -51,7 +51,7 @@ samples: $(VENV)/.test ## Play every sample in every way on every database (twen
 	@$(PYTEST) -q compat_tests/test_samples.py --all-samples
 
 faults: $(VENV)/.test ## Kill processes and databases in the middle of work, in every way there is (an hour)
-	@$(PYTEST) -q tests/faults --all-faults
+	@$(PYTEST) -q tests/faults tests/transactions/test_crashes.py --all-faults
 
 lists: $(VENV)/.test ## Measure lists and counts among a million executions on Postgres (minutes)
 	@$(PYTEST) -q -s tests/visibility/test_million.py --million

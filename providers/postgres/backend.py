@@ -13,7 +13,7 @@ from hotmesh_temporal.contracts.joining import JoinedTransaction, UsersConnectio
 
 from .database import Database, scalar
 from .examination import examine
-from .joining import PostgresJoined
+from .joining import KnownPlaces, PostgresJoined
 from .notices import Notices
 from .queues import Queues
 from .search import PostgresSearch
@@ -47,6 +47,7 @@ class PostgresBackend(Backend):
         self._store.published = self._stream.wake
         self._search = PostgresSearch(self._db, queues)
         self.store, self.stream, self.sub, self.search = self._store, self._stream, self._sub, self._search
+        self._known_places = KnownPlaces()
         self._sweeper: asyncio.Task[None] | None = None
 
     async def open(self, namespace: str, app_id: str, engine_id: str) -> None:
@@ -78,7 +79,7 @@ class PostgresBackend(Backend):
     async def join(self, way: UsersConnection) -> JoinedTransaction:
         """See the contract."""
         joined = PostgresJoined(self._db, self._queues, self._stream, self._sub, way)
-        await joined.check()
+        await joined.check(self._known_places)
         return joined
 
     @property

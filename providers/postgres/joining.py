@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Protocol
+from weakref import WeakSet
 
 from hotmesh_temporal.contracts.commit import Commit, CommitResult, Mark, RunRecord
 from hotmesh_temporal.contracts.errors import ContractError, TransactionAborted, TransactionUnusable
@@ -29,8 +30,30 @@ _LOCK_TIMEOUT, _STATEMENT_TIMEOUT, _FAILED_BEFORE = "55P03", "57014", "25P02"
 _READ_ONLY, _NO_RIGHT = "25006", "42501"
 
 
+class KnownPlaces:
+    """Connections of users that were seen to be to the right database: a connection never changes that."""
+
+    def __init__(self) -> None:
+        self._ours: tuple[str, ...] = ()
+        self._seen: WeakSet[Any] = WeakSet()
+
+    async def are_same(self, base: Database, users: Database, connection: _Connection) -> bool:
+        """Whether the user's connection is to the database of ``base``."""
+        if connection.lasting in self._seen:
+            return True
+        theirs = tuple((await users.read(_WHERE))[0])
+        if theirs != self._ours:
+            # The server may have been started anew since.
+            self._ours = tuple((await base.read(_WHERE))[0])
+        if theirs == self._ours:
+            self._seen.add(connection.lasting)
+        return theirs == self._ours
+
+
 class _Connection(Protocol):
-    """What is asked of a driver's connection."""
+    """What is asked of a driver's connection. ``lasting`` stays the same for as long as it is connected."""
+
+    lasting: Any
 
     async def fetch(self, sql: str, args: Sequence[Any]) -> list[Row]: ...
     async def execute(self, sql: str) -> None: ...
@@ -38,10 +61,11 @@ class _Connection(Protocol):
 
 
 class _Asyncpg:
-    """A connection of asyncpg, or one on loan from its pool."""
+    """A connection of asyncpg, or one on loan from its pool (then the lasting one is under it)."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self.lasting: Any = getattr(connection, "_con", None) or connection
 
     async def fetch(self, sql: str, args: Sequence[Any]) -> list[Row]:
         return await self._connection.fetch(sql, *args)
@@ -66,7 +90,7 @@ class _Psycopg:
         self._cursor: Any = psycopg.AsyncRawCursor
         self._rows: Any = rows.tuple_row
         self._idle: Any = pq.TransactionStatus.IDLE
-        self._connection = connection
+        self._connection = self.lasting = connection
 
     async def fetch(self, sql: str, args: Sequence[Any]) -> list[Row]:
         async with self._cursor(self._connection, row_factory=self._rows) as cursor:
@@ -161,20 +185,19 @@ class PostgresJoined(JoinedTransaction):
     def __init__(
         self, base: Database, queues: Queues, stream: PostgresStream, sub: PostgresSub, way: UsersConnection
     ) -> None:
+        """Call `check` before anything else."""
         self._base, self._queues, self._stream, self._sub = base, queues, stream, sub
         self._connection = _connection_of(way.connection)
         self._db = _UsersDatabase(base, way, self._connection)
         self._store = PostgresExecutionStore(self._db, queues)
 
-    async def check(self) -> None:
+    async def check(self, known: KnownPlaces) -> None:
         """Raise `TransactionUnusable` unless a transaction is open, in this database."""
         if self.is_over():
             raise TransactionUnusable(
                 "no transaction is open on this connection: begin one first (async with connection.transaction(): ...)"
             )
-        theirs = (await self._db.read(_WHERE))[0]
-        ours = (await self._base.read(_WHERE))[0]
-        if tuple(theirs) != tuple(ours):
+        if not await known.are_same(self._base, self._db, self._connection):
             raise TransactionUnusable(
                 "the connection is to another database than the workflows, which are in "
                 f"{self._base.settings.place}: one transaction cannot hold both. Connect the client to the database of "
