@@ -2,13 +2,13 @@
 
 Parents go first. So no parent hears of the end of a child that is only moved. What the source does to the children of
 a closed parent is of the fencing, too: those that it terminates are taken by that, and a request to cancel is left
-off, as long as no worker has seen it (`traces`). To make that unlikely those children are ended at the same moment.
+off. Should a worker have acted on it, the run is wound back to before (`traces`); to make that unlikely those children
+are ended at the same moment.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from temporalio.api.common.v1 import WorkflowExecution
@@ -19,8 +19,8 @@ from temporalio.api.enums.v1 import (
 )
 from temporalio.api.history.v1 import HistoryEvent
 
-from ..engine.events import FIELD_OF
 from ..runtime.keys import RunKey
+from .editing import rewound, without
 from .families import CANCELS, Member, member_of
 from .source import RUNNING, TERMINATED, Source
 
@@ -29,6 +29,13 @@ _POLICY = "by parent close policy"
 _ATTEMPTS = 1000
 _CANCEL_REQUESTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
 _CHILD_TERMINATED = EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED
+_ENDS = frozenset(
+    {
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
+    }
+)
 _TASK_COMPLETED = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 _SIGNAL_FAILED = EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED
 _CANCEL_FAILED = EventType.EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED
@@ -94,16 +101,16 @@ class Fence:
         """The run was ended by this migration: itself, or by what the source did to the child of one that was."""
         if self._source.is_fence(closing):
             return True
-        if closing is None or closing.event_type != TERMINATED:
-            return False
-        if closing.workflow_execution_terminated_event_attributes.reason != _POLICY:
+        if closing is None or not _may_be_of_parent(closing):
             return False
         if parent is None:
             described = await self._source.describe(key)
             parent = member_of(key.namespace, described.workflow_execution_info).parent if described else None
-        if parent is None:
+        if parent is None or not await self.is_taken(parent, await self._source.closing(parent)):
             return False
-        return await self.is_taken(parent, await self._source.closing(parent))
+        if closing.event_type == TERMINATED:
+            return True
+        return any(_is_asked_by(event, parent) for event in await self._source.history(key))
 
     async def was_taken(self, namespace: str, execution: WorkflowExecution) -> bool:
         """The same of a run that an event names; without a run id the newest one is meant."""
@@ -116,20 +123,18 @@ class Fence:
         return await self.is_taken(key, await self._source.closing(key))
 
     async def traces(self, member: Member) -> Traces:
-        """What the fencing has left in the history of a member."""
-        found = [event for event in member.events if await self._is_trace(member, event)]
+        """The history of a member without what the fencing has left in it."""
+        found = {each.event_id for each in member.events if await self._is_trace(member, each)}
         seen_to = max((each.event_id for each in member.events if each.event_type == _TASK_COMPLETED), default=0)
-        left_off = {each.event_id for each in found if each.event_id > seen_to}
-        seen = [each for each in found if each.event_id <= seen_to]
-        return Traces(without(member.events, left_off), seen)
+        seen = min(found, default=0)
+        if not 0 < seen <= seen_to:
+            return Traces(without(member.events, found), [])
+        return Traces(*rewound(member.events, seen, found))
 
     async def _is_trace(self, member: Member, event: HistoryEvent) -> bool:
         namespace, kind = member.key.namespace, event.event_type
         if kind == _CANCEL_REQUESTED:
-            asked = event.workflow_execution_cancel_requested_event_attributes
-            sender = RunKey(namespace, asked.external_workflow_execution.workflow_id, "")
-            by_policy = not asked.external_initiated_event_id and member.parent is not None
-            if not by_policy or member.parent is None or sender.workflow_id != member.parent.workflow_id:
+            if member.parent is None or not _is_asked_by(event, member.parent):
                 return False
             return await self.is_taken(member.parent, await self._source.closing(member.parent))
         if kind == _CHILD_TERMINATED:
@@ -144,30 +149,24 @@ class Fence:
         return False
 
 
+def _may_be_of_parent(closing: HistoryEvent) -> bool:
+    """The source may have ended the run because of its parent's end, or a worker because it was asked to."""
+    if closing.event_type == TERMINATED:
+        return closing.workflow_execution_terminated_event_attributes.reason == _POLICY
+    return closing.event_type in _ENDS
+
+
+def _is_asked_by(event: HistoryEvent, parent: RunKey) -> bool:
+    """The event is the request to cancel that the end of the parent has led to."""
+    asked = event.workflow_execution_cancel_requested_event_attributes
+    sender = (asked.external_workflow_execution.workflow_id, asked.external_workflow_execution.run_id)
+    is_request = event.event_type == _CANCEL_REQUESTED and not asked.external_initiated_event_id
+    return is_request and sender == (parent.workflow_id, parent.run_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """The history without what the fencing has left in it, but for ``seen``: what a worker has acted on."""
+    """The history without what the fencing has left in it. ``undone``: what a worker had done because of that."""
 
     events: list[HistoryEvent]
-    seen: list[HistoryEvent]
-
-
-def without(events: Sequence[HistoryEvent], left_off: set[int]) -> list[HistoryEvent]:
-    """A history without some of its events; those that follow move up, and name each other by their new ids."""
-    if not left_off:
-        return list(events)
-    kept = [each for each in events if each.event_id not in left_off]
-    moved = {event.event_id: index + 1 for index, event in enumerate(kept)}
-    first = min(left_off)
-    return [_renumbered(each, moved) if each.event_id > first else each for each in kept]
-
-
-def _renumbered(event: HistoryEvent, moved: dict[int, int]) -> HistoryEvent:
-    copy = HistoryEvent()
-    copy.CopyFrom(event)
-    copy.event_id = moved[event.event_id]
-    attributes = getattr(copy, FIELD_OF[event.event_type])
-    for name in attributes.DESCRIPTOR.fields_by_name:
-        if name.endswith("event_id") and getattr(attributes, name) in moved:
-            setattr(attributes, name, moved[getattr(attributes, name)])
-    return copy
+    undone: list[HistoryEvent]

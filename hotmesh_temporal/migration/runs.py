@@ -169,9 +169,9 @@ class Mover:
             return
         if adopted:
             self._report.moved[member.key.namespace, member.type] += 1
-        for event in traces.seen:
-            name = EventType.Name(event.event_type).removeprefix("EVENT_TYPE_")
-            self._report.problem(member.key, _SEEN.format(name=name, event_id=event.event_id))
+        if traces.undone:
+            names = sorted({EventType.Name(each.event_type).removeprefix("EVENT_TYPE_") for each in traces.undone})
+            self._report.problem(member.key, _UNDONE.format(names=", ".join(names)))
 
     async def _news(self, member: Member, state: ExecutionState) -> dict[int, ChildNews]:
         """How the children that a member waits for stand at the source."""
@@ -214,4 +214,7 @@ _STUCK = (
     "it was taken away from the source, but cannot be put into the target: {error}. To let it go on where it was: "
     "temporal workflow reset --workflow-id {workflow_id} --type LastWorkflowTask"
 )
-_SEEN = "a worker has acted on {name} (event {event_id}), which only came from the move"
+_UNDONE = (
+    "a worker of the source took the move for the end of its parent or child, and did something about it ({names}). "
+    "The run goes on as if that had never been; but what it did may have had effects"
+)

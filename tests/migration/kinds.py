@@ -175,8 +175,9 @@ class Once:
     @workflow.run
     async def run(self) -> list[Any]:
         before = await self._values()
-        upsert: Any = workflow.upsert_search_attributes  # pyright: ignore[reportUnknownMemberType]  # partly untyped
-        upsert([KEYWORD.value_set("moved")])
+        workflow.upsert_search_attributes(  # pyright: ignore[reportUnknownMemberType]  (a generic of the SDK)
+            [KEYWORD.value_set("moved")]
+        )
         workflow.upsert_memo({"note": "kept"})
         self._before = before
         await workflow.wait_condition(lambda: self._go)
