@@ -7,7 +7,7 @@ that it comes from have nothing of it any more: their attempts are over, and no 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from temporalio.api.common.v1 import Payload
@@ -22,7 +22,7 @@ from .context import Context
 from .effects import TaskDispatch, Work, WorkOrder
 from .events import WAKES
 from .evolve import append, fold
-from .machines import activity, child_workflow, workflow, workflow_task
+from .machines import activity, child_workflow, external_signal, workflow, workflow_task
 from .model import Activity, ExecutionState
 from .protos import moment, nanos
 from .turn import Turn
@@ -102,13 +102,25 @@ def begin(ctx: Context, adopted: Adopted) -> Turn:
     return turn
 
 
-def resume(turn: Turn, adopted: Adopted, pending: Sequence[PendingActivityInfo], news: dict[int, ChildNews]) -> None:
-    """Go on with an open run. ``news`` is by the event id with which the parent asked for the child."""
+def resume(
+    turn: Turn,
+    adopted: Adopted,
+    pending: Sequence[PendingActivityInfo],
+    news: dict[int, ChildNews],
+    arrived: Collection[int] = (),
+) -> None:
+    """Go on with an open run.
+
+    ``news`` is by the event id with which the parent asked for the child; ``arrived`` are the event ids of signals to
+    others that have arrived, though the run could not be told.
+    """
     waits = _take_over_task(turn) or adopted.waits_for_worker
     infos = {info.activity_id: info for info in pending}
     for each in list(turn.state.activities.values()):
         _take_over_activity(turn, each, infos.get(each.activity_id, PendingActivityInfo()))
     _tell(turn, news)
+    for event_id in arrived:
+        external_signal.arrive(turn, turn.state.signals[event_id])
     _ask_again(turn)
     if waits and not turn.state.waits_for_first_task:
         workflow_task.schedule(turn)

@@ -66,12 +66,7 @@ class Migration:
         return self.report
 
     async def _namespaces(self) -> list[DescribeNamespaceResponse]:
-        wanted = self._plan.namespaces
-        found = [each for each in await self._source.namespaces() if is_user_namespace(each)]
-        missing = set(wanted) - {each.namespace_info.name for each in found}
-        if missing:
-            raise ValueError(f"the source has no namespace {', '.join(sorted(missing))}")
-        return [each for each in found if not wanted or each.namespace_info.name in wanted]
+        return [each for each in await self._source.namespaces(self._plan.namespaces) if is_user_namespace(each)]
 
     async def _move_namespace(self, described: DescribeNamespaceResponse) -> None:
         name, dry_run = described.namespace_info.name, self._plan.dry_run

@@ -21,6 +21,7 @@ from .families import Member, member_of
 from .fence import Fence
 from .report import Report
 from .schedules import next_run_id, scheduled_by
+from .signals import arrived_signals
 from .source import RUNNING, Source
 from .target import Target
 
@@ -161,6 +162,7 @@ class Mover:
                 events=traces.events,
                 described=member.described,
                 news=await self._news(member, state),
+                arrived=await arrived_signals(self._source, traces.events, state),
                 schedule=scheduled_by(self._source.reason, member.key.namespace, traces.events[0]),
             )
             adopted = await self._target.imports.adopt(run)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
     DescribeNamespaceResponse,
     DescribeWorkflowExecutionRequest,
     DescribeWorkflowExecutionResponse,
@@ -37,9 +38,13 @@ class Source:
         self.service = client.workflow_service
         self.reason = reason
 
-    async def namespaces(self) -> list[DescribeNamespaceResponse]:
-        """All that there are."""
+    async def namespaces(self, wanted: Sequence[str]) -> list[DescribeNamespaceResponse]:
+        """Those of these names, or all that there are. Raises ``RPCError`` (NOT_FOUND) for one that there is not."""
         found: list[DescribeNamespaceResponse] = []
+        for name in wanted:
+            found.append(await self.service.describe_namespace(DescribeNamespaceRequest(namespace=name), retry=True))
+        if wanted:
+            return found
         request = ListNamespacesRequest(page_size=100)
         while True:
             page = await self.service.list_namespaces(request, retry=True)

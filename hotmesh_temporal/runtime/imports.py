@@ -32,14 +32,16 @@ _BATCH_EVENTS = 100
 class ImportedRun:
     """A run as it is to be here: all its events, and what its service said of it when it was over there.
 
-    ``news``: of its children, by the event id with which it has asked for them. ``schedule``: which schedule waits for
-    its end (`ExecutionState.schedule`).
+    ``news``: of its children, by the event id with which it has asked for them. ``arrived``: its signals to others
+    that have arrived, by event id, though it has not heard of that. ``schedule``: which schedule waits for its end
+    (`ExecutionState.schedule`).
     """
 
     key: RunKey
     events: Sequence[HistoryEvent]
     described: DescribeWorkflowExecutionResponse
     news: dict[int, ChildNews] = field(default_factory=dict[int, ChildNews])
+    arrived: frozenset[int] = frozenset()
     schedule: str = ""
 
 
@@ -96,7 +98,7 @@ class Imports:
         if state.running:
             if current is not None and current.state.running:
                 raise IdInUse(run.key.workflow_id, current.state.run_id)
-            adoption.resume(turn, adopted, run.described.pending_activities, run.news)
+            adoption.resume(turn, adopted, run.described.pending_activities, run.news, run.arrived)
             changes += await self._children(turn, run.news)
             changes += await self._parent(turn)
         await self._executions.create_with(

@@ -28,6 +28,7 @@ KILLS = 5
 RATE = 25
 LIMIT = 240.0
 NUMBERS = 12
+PAUSE = 2.0
 _ONCE = RetryPolicy(initial_interval=kinds.timedelta(seconds=2), backoff_coefficient=1.0)
 
 Start = tuple[Any, list[Any], dict[str, Any], Any]
@@ -124,9 +125,8 @@ async def test_nothing_is_lost_or_doubled(database: str, temporal_server: Tempor
             for name, (run, arguments, options, _) in starts.items()
         ]
         await asyncio.gather(*begin)
-        await asyncio.sleep(1)
-        pause = 2.0
-        talk = asyncio.gather(*(signaller.count(each, NUMBERS, pause) for name in starts for each in hears(name)))
+        await asyncio.sleep(2)  # what is in flight then is a matter of chance
+        talk = asyncio.gather(*(signaller.count(each, NUMBERS, PAUSE) for name in starts for each in hears(name)))
         began = time.monotonic()
         left = await move_with_kills(source, temporal_server.address, database, random.Random(seed))
         print(f"moved in {time.monotonic() - began:.1f} s; open on the source at each kill: {left}")
