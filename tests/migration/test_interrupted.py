@@ -57,7 +57,7 @@ async def test_a_child_that_was_cancelled_by_it_goes_on(
         await begin_and_die(temporal_server, source, target_url, own)
         await until_closed(source, f"{own}-child-1", WorkflowExecutionStatus.TERMINATED)
         await until_closed(source, f"{own}-child-3", WorkflowExecutionStatus.CANCELED)
-        report = await migrate(temporal_server, source, target_url, Plan(schedules=False))
+        report = await migrate(temporal_server, source, target_url, Plan(namespaces=["default"], schedules=False))
         assert not report.problems
         assert report.total == 4
         for policy in (1, 2, 3):

@@ -92,7 +92,7 @@ async def test_every_kind_goes_on(temporal_server: TemporalServer, target_url: s
         talking = asyncio.create_task(talk(signaller))
         await asyncio.sleep(0.5)
         await stack.enter_async_context(worker_on(target_client))
-        report = await migrate(temporal_server, source, target_url, Plan(schedules=False))
+        report = await migrate(temporal_server, source, target_url, Plan(namespaces=["default"], schedules=False))
         await talking
         await asyncio.gather(
             signaller.send("long history", 300),

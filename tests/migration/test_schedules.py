@@ -75,7 +75,7 @@ async def test_each_due_time_is_started_once(
         await source.create_schedule("paused", schedule("never", paused=True))
         await until_started(source, "ticks", 2)
         await until_started(source, "long", 1)
-        report = await migrate(temporal_server, source, target_url, Plan())
+        report = await migrate(temporal_server, source, target_url, Plan(namespaces=["default"]))
         assert not report.problems
         assert report.schedules == {"default": 3}
         # The run that was moved still holds the next one back, until it ends here.
