@@ -18,6 +18,10 @@ class ProgramFailed(Exception):
     """A program did not do what it should; the text has what it wrote."""
 
 
+class ProgramCrashed(ProgramFailed):
+    """A program was killed by a signal, after it had done its work or before."""
+
+
 class Program:
     """A process, with all that it has written so far."""
 
@@ -46,6 +50,8 @@ class Program:
             code = await self.process.wait()
         except asyncio.TimeoutError:
             raise ProgramFailed(self.report(f"did not end in {LAST_SECONDS:.0f} s")) from None
+        if code < 0:
+            raise ProgramCrashed(self.report(f"was killed by signal {-code}"))
         if code != 0:
             raise ProgramFailed(self.report(f"ended with code {code}"))
         return self.lines
@@ -98,7 +104,7 @@ async def play(commands: Sequence[Sequence[str]], folder: Path, environment: Map
             await program.stop()
     except ProgramFailed as error:
         others = [program.report("was running") for program in programs if program.process.returncode is None]
-        raise ProgramFailed("\n".join([str(error), *others])) from None
+        raise type(error)("\n".join([str(error), *others])) from None
     finally:
         for program in programs:
             await program.kill()
