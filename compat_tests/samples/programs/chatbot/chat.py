@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -26,7 +25,7 @@ class Talk:
 @activity.defn
 async def model(prompt: str) -> str:
     """A model that only knows how to count words; at its first try it has too much to do."""
-    if activity.info().attempt == 1 and "slow" in prompt:
+    if activity.info().attempt == 1 and prompt.startswith("Slowly"):
         raise RuntimeError("the model has too much to do")
     return f"{len(prompt.split())} words, the last is {prompt.split()[-1]}"
 
@@ -66,8 +65,7 @@ class Chat:
         )
 
     async def _summarize(self) -> str:
-        said, _ = await asyncio.gather(self._ask(" ".join([self.summary, *self.lines])), workflow.sleep(0.01))
-        return said
+        return await self._ask(" ".join(["Summarize:", self.summary, *self.lines]))
 
     @workflow.signal
     def prompt(self, text: str) -> None:

@@ -24,8 +24,8 @@ async def main() -> None:
         chat = client.get_workflow_handle_for(Chat.run, "chat")
         await until(chat, lines=2)
         print(await chat.query(Chat.conversation))
-        await chat.signal(Chat.prompt, "Are you slow")
-        await until(chat, lines=0, known=True)
+        await chat.signal(Chat.prompt, "Slowly count this")
+        await until_new_run(chat)
         print("a new run knows:", await chat.query(Chat.known))
         await chat.signal(Chat.prompt, "Good bye")
         await until(chat, lines=2)
@@ -34,15 +34,22 @@ async def main() -> None:
         print(await chat.result())
 
 
-async def until(chat: WorkflowHandle[Chat, str], *, lines: int, known: bool = False) -> None:
+async def until(chat: WorkflowHandle[Chat, str], *, lines: int) -> None:
     """Wait until the current run has said so much."""
     while True:
+        if len(await chat.query(Chat.conversation)) == lines:
+            return
+        await asyncio.sleep(0.2)
+
+
+async def until_new_run(chat: WorkflowHandle[Chat, str]) -> None:
+    """Wait until the conversation goes on in a run that has begun; it answers no queries before."""
+    while True:
         events = [event async for event in chat.fetch_history_events()]
-        # A run that continues another after less than a second begins a little later, and answers nothing before.
-        if any(event.HasField("workflow_task_completed_event_attributes") for event in events):
-            said, summary = await chat.query(Chat.conversation), await chat.query(Chat.known)
-            if len(said) == lines and (summary or not known):
-                return
+        started = events[0].workflow_execution_started_event_attributes
+        begun = any(event.HasField("workflow_task_completed_event_attributes") for event in events)
+        if started.continued_execution_run_id and begun:
+            return
         await asyncio.sleep(0.2)
 
 

@@ -101,7 +101,8 @@ async def main() -> None:
             await bakery.signal(Bakery.close)
             print(await bakery.result())
     finished = spans.get_finished_spans()
-    print(len({span.get_span_context().trace_id for span in finished if span.get_span_context()}), "trace")
+    contexts = [span.get_span_context() for span in finished]
+    print(len({context.trace_id for context in contexts if context}), "trace")
     _draw(finished, None, "")
 
 
