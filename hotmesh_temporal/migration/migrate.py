@@ -15,6 +15,7 @@ from temporalio.client import Client
 from .families import Member, families, member_of
 from .fence import Fence
 from .namespaces import is_user_namespace, move_namespace
+from .reasons import reason_for
 from .report import Report
 from .runs import Mover
 from .schedules import ScheduleMover
@@ -184,11 +185,6 @@ async def _all(works: Sequence[Coroutine[None, None, None]]) -> None:
     for each in await asyncio.gather(*works, return_exceptions=True):
         if isinstance(each, BaseException):
             raise each
-
-
-def reason_for(place: str) -> str:
-    """With which reason runs of the source are ended: it says where they are now."""
-    return f"moved to {place} by hotmesh-temporal migrate"
 
 
 class _Pace:

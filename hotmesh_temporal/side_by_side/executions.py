@@ -67,8 +67,7 @@ class Executions:
             info = reply.workflow_execution_info
             if info.status != WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED:
                 return reply
-            seen = replace(found, status=info.status, run_id=info.execution.run_id)
-            if not await self._finder.is_fence(key, seen, call):
+            if not await self._finder.was_moved(replace(key, run_id=info.execution.run_id), call):
                 return reply
 
     async def update(self, call: Call, key: Key) -> Message:
@@ -90,6 +89,7 @@ class Executions:
         reply = await self._sides.send(found.side, call)
         self._finder.forget(key)
         if found.side is Side.HOTMESH:
+            self._finder.mark_deleted(found.run_id)
             request = copied(call.request)
             request.workflow_execution.run_id = found.run_id
             try:

@@ -23,13 +23,12 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from hotmesh_temporal.migration.reasons import POLICY, is_reason
+
 from .calls import Call, Side, Sides
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
-
-FENCE_REASON = "hotmesh-temporal migrate"
-"""How the reason begins with which a migration terminates a run on the Temporal server."""
 
 # A run that was fenced longer ago and is not in the database was removed from there, by its retention for instance.
 _ON_ITS_WAY_SECONDS = 3600.0
@@ -60,13 +59,14 @@ class Key:
 
 @dataclass(frozen=True)
 class Found:
-    """A run on one side. Times are in nanoseconds since 1970."""
+    """A run on one side. Times are in nanoseconds since 1970. ``parent``: whose child it is."""
 
     side: Side
     run_id: str
     status: int
     started: int
     closed: int
+    parent: Key | None = None
 
     @property
     def open(self) -> bool:
@@ -81,6 +81,7 @@ class Finder:
         self._sides = sides
         self._known: OrderedDict[Key, Side] = OrderedDict()
         self._fences: OrderedDict[str, bool] = OrderedDict()
+        self._deleted: OrderedDict[str, bool] = OrderedDict()
 
     def remembered(self, key: Key) -> Side | None:
         """Where the workflow was the last time; it may have gone since."""
@@ -94,12 +95,20 @@ class Finder:
         """It is not where it was."""
         self._known.pop(key, None)
 
+    def mark_deleted(self, run_id: str) -> None:
+        """A run is not in the database any more, because it was deleted; the server may take a while for its part."""
+        _keep(self._deleted, run_id, True)
+
+    def is_deleted(self, run_id: str) -> bool:
+        """Whether the run was deleted by this client."""
+        return run_id in self._deleted
+
     async def find(self, key: Key, call: Call) -> Found | None:
         """The run that is meant; of several that are over the last one. None if neither side has one.
 
         Raises:
-            RPCError: UNAVAILABLE if the run is being moved and has not arrived when the call's time is over; whatever
-                else a side answers.
+            RPCError: UNAVAILABLE if the run is being moved and has not arrived when the call's time is over;
+                NOT_FOUND if it was moved and is not there any more; whatever else a side answers.
         """
         async for here, there in self._looks(key, call):
             found = _latest(here, there)
@@ -134,7 +143,11 @@ class Finder:
                 return
             if await self._gone(replace(key, run_id=there.run_id), there, call):
                 # Looked for anew, because it may have arrived after the look above.
-                yield await self.look(Side.HOTMESH, key, call), None
+                here = await self.look(Side.HOTMESH, key, call)
+                if here is None and not both:
+                    # Moved, and removed since: what is left on the server is not it.
+                    raise RPCError(f"workflow not found for ID: {key.workflow_id}", RPCStatusCode.NOT_FOUND, b"")
+                yield here, None
                 return
             if time.monotonic() + pause > deadline:
                 raise on_its_way(key)
@@ -143,7 +156,7 @@ class Finder:
 
     async def _gone(self, moved: Key, fence: Found, call: Call) -> bool:
         """Whether a fenced run need not be waited for: it is in the database, or was and is no more."""
-        if time.time() - fence.closed / 1e9 > _ON_ITS_WAY_SECONDS:
+        if self.is_deleted(fence.run_id) or time.time() - fence.closed / 1e9 > _ON_ITS_WAY_SECONDS:
             return True
         return await self.look(Side.HOTMESH, moved, call) is not None
 
@@ -159,28 +172,43 @@ class Finder:
             raise
         info = reply.workflow_execution_info
         run_id, start, close = info.execution.run_id, info.start_time, info.close_time
-        return Found(side, run_id, info.status, start.ToNanoseconds(), close.ToNanoseconds())
+        above = info.parent_execution
+        parent = Key(key.namespace, above.workflow_id, above.run_id) if above.run_id else None
+        return Found(side, run_id, info.status, start.ToNanoseconds(), close.ToNanoseconds(), parent)
 
     async def is_fence(self, key: Key, there: Found, call: Call) -> bool:
-        """Whether a run on the Temporal server was ended by a migration."""
+        """Whether a run on the Temporal server was ended by a migration, itself or as the child of one that was."""
         if there.status != _TERMINATED:
             return False
         if there.run_id not in self._fences:
-            request = GetWorkflowExecutionHistoryRequest(
-                namespace=key.namespace,
-                execution=replace(key, run_id=there.run_id).execution,
-                history_event_filter_type=HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT,
-            )
-            reply = await self._sides.ask(Side.TEMPORAL, "get_workflow_execution_history", request, call)
-            _keep(self._fences, there.run_id, any(map(is_fencing, reply.history.events)))
+            reason = await self._reason(replace(key, run_id=there.run_id), call)
+            found = is_reason(reason) or (reason == POLICY and await self._was_moved(there.parent, call))
+            _keep(self._fences, there.run_id, found)
         return self._fences[there.run_id]
 
+    async def was_moved(self, key: Key, call: Call) -> bool:
+        """Whether this run of the Temporal server was ended by a migration."""
+        there = await self.look(Side.TEMPORAL, key, call)
+        return there is not None and await self.is_fence(key, there, call)
 
-def is_fencing(event: HistoryEvent) -> bool:
-    """Whether this event is a migration's end of a run on the Temporal server."""
-    if event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
-        return False
-    return event.workflow_execution_terminated_event_attributes.reason.startswith(FENCE_REASON)
+    async def _was_moved(self, parent: Key | None, call: Call) -> bool:
+        return parent is not None and await self.was_moved(parent, call)
+
+    async def _reason(self, key: Key, call: Call) -> str:
+        """With which reason a run of the Temporal server was terminated."""
+        request = GetWorkflowExecutionHistoryRequest(
+            namespace=key.namespace,
+            execution=key.execution,
+            history_event_filter_type=HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT,
+        )
+        reply = await self._sides.ask(Side.TEMPORAL, "get_workflow_execution_history", request, call)
+        ends = [event for event in reply.history.events if is_termination(event)]
+        return ends[-1].workflow_execution_terminated_event_attributes.reason if ends else ""
+
+
+def is_termination(event: HistoryEvent) -> bool:
+    """Whether a run was terminated by this event."""
+    return event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED
 
 
 def on_its_way(key: Key) -> RPCError:

@@ -16,7 +16,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from .calls import Call, Side, Sides, copied
 from .executions import by_execution
-from .finding import Finder, Key, is_fencing
+from .finding import Finder, Key, is_termination
 from .tokens import HistoryPosition, decode, encode
 
 _CLOSE_EVENT = HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
@@ -40,7 +40,7 @@ class Histories:
             request = copied(call.request, next_page_token=position.token)
             request.execution.run_id = position.run_id
             reply = await self._sides.send(Side(position.side), call, request)
-            if any(map(is_fencing, reply.history.events)) and position.side == Side.TEMPORAL:
+            if await self._was_moved(call, position, reply):
                 if not await self._arrived(call, position):
                     return _nothing_yet(reply, token or encode(position))
                 position = replace(position, side=Side.HOTMESH, token=b"")
@@ -57,6 +57,12 @@ class Histories:
             return HistoryPosition(Side.TEMPORAL, key.run_id, b"", 0)
         return HistoryPosition(found.side, found.run_id, b"", 0)
 
+    async def _was_moved(self, call: Call, position: HistoryPosition, reply: Any) -> bool:
+        if position.side != Side.TEMPORAL or not any(map(is_termination, reply.history.events)):
+            return False
+        key = Key(call.request.namespace, call.request.execution.workflow_id, position.run_id)
+        return await self._finder.was_moved(key, call)
+
     async def _arrived(self, call: Call, position: HistoryPosition) -> bool:
         """Whether the run is in your database; waits for it. A reader who waits for news anyway gets none instead."""
         key = Key(call.request.namespace, call.request.execution.workflow_id, position.run_id)
@@ -66,10 +72,7 @@ class Histories:
             if error.status is RPCStatusCode.UNAVAILABLE and getattr(call.request, "wait_new_event", False):
                 return False
             raise
-        if found is None or found.side is not Side.HOTMESH:
-            text = f"workflow {key.workflow_id!r} was moved to your database and is not there any more"
-            raise RPCError(text, RPCStatusCode.NOT_FOUND, b"")
-        return True
+        return found is not None and found.side is Side.HOTMESH
 
     def _page(self, call: Call, position: HistoryPosition, reply: Any) -> list[Any]:
         """The events that the reader has not seen."""

@@ -23,6 +23,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.service import RPCError
 
 from .calls import Call, Side, Sides, copied, is_not_found
+from .finding import Finder
 from .tokens import ListPosition, decode, encode
 
 Hide = Callable[[Call, Sequence[Any]], Awaitable[Sequence[Any]]]
@@ -35,8 +36,9 @@ _SCAN_PAGE = 1000
 class Lists:
     """Merges the lists of both sides."""
 
-    def __init__(self, sides: Sides) -> None:
+    def __init__(self, sides: Sides, finder: Finder) -> None:
         self._sides = sides
+        self._finder = finder
 
     async def executions(self, call: Call) -> Message:
         """A list of executions, the newest of a page first."""
@@ -123,6 +125,7 @@ class Lists:
     async def _without_moved(self, call: Call, executions: Sequence[Any]) -> Sequence[Any]:
         ended = [each.execution.run_id for each in executions if each.status == _TERMINATED]
         moved = await self._in_database(call, ended)
+        moved.update(filter(self._finder.is_deleted, ended))
         return [each for each in executions if each.execution.run_id not in moved]
 
     async def _in_database(self, call: Call, run_ids: Sequence[str]) -> set[str]:

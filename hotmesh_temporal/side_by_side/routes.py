@@ -139,7 +139,7 @@ class Router:
         }
 
     def _lists(self) -> dict[str, Route]:
-        lists = Lists(self._sides)
+        lists = Lists(self._sides, self.finder)
         executions = ("list_workflow_executions", "list_open_workflow_executions")
         executions += ("list_closed_workflow_executions", "scan_workflow_executions")
         return {

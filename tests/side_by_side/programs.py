@@ -49,6 +49,12 @@ class Talk:
         return self.words
 
     @workflow.update
+    async def until(self, count: int) -> list[str]:
+        """Answers when so many words were heard."""
+        await workflow.wait_condition(lambda: len(self.words) >= count)
+        return self.words[:count]
+
+    @workflow.update
     async def tell(self, word: str) -> int:
         self.words.append(word)
         return len(self.words)
