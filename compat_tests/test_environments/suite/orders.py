@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 
 @dataclass
 class Cart:
-    items: list[str] = field(default_factory=list)
+    items: list[str] = field(default_factory=list[str])
     paid: bool = False
 
 
