@@ -106,6 +106,11 @@ def test_schedule(tmp_path: Path) -> None:
     assert output == "results: [1, 2, 3]\npaused: True - that is enough\none more: 4\n"
 
 
+def test_money_transfer(tmp_path: Path) -> None:
+    output = Place(tmp_path, None).run(PYTHON, str(EXAMPLES / "money_transfer" / "main.py"))
+    assert output == (EXAMPLES / "money_transfer" / "README.md").read_text().split("```\n")[1]
+
+
 def test_demo(place: Place) -> None:
     output = place.run(PYTHON, str(EXAMPLES / "demo.py"))
     assert "Result: A good book: parcel from shelf 7, attempt 3" in output
