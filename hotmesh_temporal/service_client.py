@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import cast
+from typing import TypeGuard, cast
 
 import temporalio.service
 from google.protobuf.message import Message
@@ -136,6 +136,8 @@ class HotMeshServiceClient(temporalio.service.ServiceClient):
         metadata: Mapping[str, str | bytes],
         timeout: timedelta | None,
     ) -> ServiceResponse:
+        if retry and self._worker is not None and _wants_first_task(req):
+            return await self._worker.start_eagerly(req, resp_type, service=service, metadata=metadata, timeout=timeout)
         call = await self._call(rpc, req if not retry else without_eager_start(req), service, metadata, timeout)
         if retry:
             reply = await _retried(call, self.config.retry_config or RetryConfig())
@@ -202,17 +204,21 @@ class HotMeshServiceClient(temporalio.service.ServiceClient):
 
 
 def without_eager_start(request: Message) -> Message:
-    """The request, not asking to be given the first workflow task with the answer: nobody here could work on it.
+    """The request, not asking to be given the first workflow task with the answer: this client has no worker.
 
     The SDK's core does the same in those of its calls that it repeats, when it has no free worker; other calls are for
-    callers who know what they do. The first task goes by the queue, where a worker of this process gets it as soon.
+    callers who know what they do. The first task then goes by the queue.
     """
-    if not isinstance(request, StartWorkflowExecutionRequest) or not request.request_eager_execution:
+    if not _wants_first_task(request):
         return request
     plain = StartWorkflowExecutionRequest()
     plain.CopyFrom(request)
     plain.request_eager_execution = False
     return plain
+
+
+def _wants_first_task(request: Message) -> TypeGuard[StartWorkflowExecutionRequest]:
+    return isinstance(request, StartWorkflowExecutionRequest) and request.request_eager_execution
 
 
 @dataclass(frozen=True)
@@ -326,6 +332,19 @@ class _WorkerClient(temporalio.service._BridgeServiceClient):  # pyright: ignore
 
     def update_rpc_metadata(self, metadata: Mapping[str, str | bytes]) -> None:
         super().update_rpc_metadata({**metadata, **self._authorization})
+
+    async def start_eagerly(
+        self,
+        request: Message,
+        kind: type[ServiceResponse],
+        *,
+        service: str,
+        metadata: Mapping[str, str | bytes],
+        timeout: timedelta | None,
+    ) -> ServiceResponse:
+        """Start a workflow by way of the core, which gives the first task to a worker of this client if one is free."""
+        rpc = "start_workflow_execution"
+        return await self._rpc_call(rpc, request, kind, service=service, retry=True, metadata=metadata, timeout=timeout)
 
 
 def _authorization(loopback: Loopback) -> Mapping[str, str]:

@@ -17,26 +17,27 @@ IDENTITY = re.compile(r"\b\d+@[\w.-]+")
 LOOKS = 3
 """So many lists in a row must be the same, as the real server writes its index a little later."""
 LOOK_SECONDS = 0.15
-_TASKS = re.compile("WORKFLOW_TASK_")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
+"""Schedules put it into the ids of what they start."""
 
 
 async def histories(client: Client, names: Mapping[str, str], *, loose: bool) -> list[str]:
     """The history of every run of the client's namespace as normalized lines of JSON, in the order of workflow ids.
 
     ``names`` are replaced as by `Normalizer`. With ``loose`` the lines have what is the same in whichever order things
-    happen: how often each event came, workflow tasks left out.
+    happen: how often each event came in all runs of a workflow id, workflow tasks left out.
     """
     normalize = Normalizer(names)
-    lines: list[str] = []
+    found: dict[str, list[str]] = {}
     for run in await _runs(client):
         handle = client.get_workflow_handle(run.id, run_id=run.run_id)
         events = (await handle.fetch_history()).events
-        lines.append(f"--- {_alike(str(normalize(run.id)))}: {run.workflow_type}")
+        lines = found.setdefault(f"--- {_alike(str(normalize(run.id)))}: {run.workflow_type}", [])
         if loose:
-            lines += sorted(_TYPES[each.event_type] for each in events if not _TASKS.search(_TYPES[each.event_type]))
+            lines += [name for each in events if "WORKFLOW_TASK_" not in (name := _TYPES[each.event_type])]
         else:
             lines += _alike(json.dumps(normalize(list(events)), indent=1, sort_keys=True)).splitlines()
-    return lines
+    return [line for head, lines in found.items() for line in (head, *(sorted(lines) if loose else lines))]
 
 
 _TYPES: dict[int, str] = {number: name for name, number in EventType.items()}
@@ -54,4 +55,4 @@ async def _runs(client: Client) -> list[WorkflowExecution]:
 
 def _alike(text: str) -> str:
     """Without what differs between processes, and between the two names of the SDK."""
-    return IDENTITY.sub("<identity>", text).replace("hotmesh_temporal", "temporalio")
+    return TIME.sub("<time>", IDENTITY.sub("<identity>", text)).replace("hotmesh_temporal", "temporalio")

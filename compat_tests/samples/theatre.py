@@ -20,6 +20,8 @@ from tests.support.certificates import Authority
 
 AT_ONCE = 2
 START_SECONDS = 60.0
+CORE = "temporalio_sdk_core"
+"""What the SDK's core logs to stdout has times in it."""
 OURS_INSIDE = ("imports", "run")
 """Ways in which the engine runs in the programs' processes."""
 REAL = ("temporal", "temporal")
@@ -85,7 +87,7 @@ class Theatre:
         folder = Path(tempfile.mkdtemp(dir=self._folder.name)) / sample.name
         way.prepare(sample, folder)
         commands = [way.command(words) for words in sample.programs]
-        printed = await play(commands, folder, way.environment(namespace))
+        printed = [each for each in await play(commands, folder, way.environment(namespace)) if CORE not in each]
         names = {str(folder): "<folder>", namespace: "<namespace>"}
         happened = await histories(await env.client_of(namespace), names, loose=bool(sample.loose))
         return [*(sorted(printed) if sample.unordered else printed), *happened]

@@ -44,12 +44,14 @@ class EagerMany:
 
 
 async def scenario_eager_start_in_sdk(env: Env) -> None:
-    """The client has a worker of the queue: it may get the first task with the answer to its start."""
+    """The client has a worker of the queue: it gets the first task with the answer to its start."""
     async with env.worker(EagerHello, activities=[eager_echo]):
         handle = await env.client.start_workflow(
             EagerHello.run, 7, id=env.id(), task_queue=env.queue, request_eager_start=True
         )
+        env.record("eager", getattr(handle, "__temporal_eagerly_started"))
         await env.outcome("result", handle.result())
+        await env.history(handle)
 
 
 async def scenario_eager_start_without_a_worker(env: Env) -> None:

@@ -1,0 +1,35 @@
+"""Serves them until Ctrl-C."""
+
+import asyncio
+
+from temporalio.client import Client
+from temporalio.envconfig import ClientConfig
+from temporalio.worker import Worker
+from workflows import (
+    QUEUE,
+    FrequentWorkflow,
+    InfrequentWorkflow,
+    PeriodicWorkflow,
+    WatchWorkflow,
+    look_once,
+    wait_at_the_pier,
+)
+
+
+async def main() -> None:
+    """Run the worker."""
+    config = ClientConfig.load_client_connect_config()
+    config.setdefault("target_host", "localhost:7233")
+    client = await Client.connect(**config)
+    async with Worker(
+        client,
+        task_queue=QUEUE,
+        workflows=[FrequentWorkflow, InfrequentWorkflow, PeriodicWorkflow, WatchWorkflow],
+        activities=[wait_at_the_pier, look_once],
+    ):
+        print("ready")
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
