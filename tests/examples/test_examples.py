@@ -106,9 +106,10 @@ def test_schedule(tmp_path: Path) -> None:
     assert output == "results: [1, 2, 3]\npaused: True - that is enough\none more: 4\n"
 
 
-def test_money_transfer(tmp_path: Path) -> None:
-    output = Place(tmp_path, None).run(PYTHON, str(EXAMPLES / "money_transfer" / "main.py"))
-    assert output == (EXAMPLES / "money_transfer" / "README.md").read_text().split("```\n")[1]
+@pytest.mark.parametrize("name", ["agent", "money_transfer"])
+def test_what_its_readme_shows(tmp_path: Path, name: str) -> None:
+    output = Place(tmp_path, None).run(PYTHON, str(EXAMPLES / name / "main.py"))
+    assert output == (EXAMPLES / name / "README.md").read_text().split("```\n")[1]
 
 
 def test_demo(place: Place) -> None:
