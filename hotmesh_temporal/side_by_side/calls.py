@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -30,7 +30,20 @@ WAIT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Call:
+class How:
+    """What goes with each request that is made for the sake of one call."""
+
+    metadata: Mapping[str, str | bytes] = field(default_factory=dict[str, "str | bytes"])
+    timeout: timedelta | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long whoever asks is ready to wait."""
+        return self.timeout.total_seconds() if self.timeout is not None else WAIT_SECONDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call(How):
     """What the SDK asked for: one RPC with all that belongs to it."""
 
     service: str
@@ -38,13 +51,6 @@ class Call:
     request: Any
     reply: type[Message]
     retry: bool
-    metadata: Mapping[str, str | bytes]
-    timeout: timedelta | None
-
-    @property
-    def seconds(self) -> float:
-        """How long whoever asks is ready to wait."""
-        return self.timeout.total_seconds() if self.timeout is not None else WAIT_SECONDS
 
 
 class Sides:
@@ -79,15 +85,15 @@ class Sides:
         replies = await asyncio.gather(*(self.send(side, call, request) for side in Side))
         return dict(zip(Side, replies, strict=True))
 
-    async def ask(self, side: Side, rpc: str, request: Message, call: Call) -> Any:
-        """Ask the workflow service of one side something, for the sake of a call."""
+    async def ask(self, side: Side, rpc: str, request: Message, how: How) -> Any:
+        """Ask the workflow service of one side something, for the sake of a call of the SDK."""
         method = getattr(self._clients[side].workflow_service, rpc)
-        return await method(request, retry=True, metadata=call.metadata, timeout=call.timeout)
+        return await method(request, retry=True, metadata=how.metadata, timeout=how.timeout)
 
-    async def ask_operator(self, side: Side, rpc: str, request: Message, call: Call) -> Any:
-        """Ask the operator service of one side something, for the sake of a call."""
+    async def ask_operator(self, side: Side, rpc: str, request: Message, how: How) -> Any:
+        """Ask the operator service of one side something, for the sake of a call of the SDK."""
         method = getattr(self._clients[side].operator_service, rpc)
-        return await method(request, retry=True, metadata=call.metadata, timeout=call.timeout)
+        return await method(request, retry=True, metadata=how.metadata, timeout=how.timeout)
 
 
 def copied(request: Any, **changes: Any) -> Any:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -25,7 +24,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from hotmesh_temporal.migration.reasons import POLICY, is_reason
 
-from .calls import Call, Side, Sides
+from .calls import How, Side, Sides
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -103,68 +102,60 @@ class Finder:
         """Whether the run was deleted by this client."""
         return run_id in self._deleted
 
-    async def find(self, key: Key, call: Call) -> Found | None:
+    async def find(self, key: Key, how: How) -> Found | None:
         """The run that is meant; of several that are over the last one. None if neither side has one.
 
         Raises:
             RPCError: UNAVAILABLE if the run is being moved and has not arrived when the call's time is over;
                 NOT_FOUND if it was moved and is not there any more; whatever else a side answers.
         """
-        async for here, there in self._looks(key, call):
-            found = _latest(here, there)
-            if found is not None:
-                self.remember(key, found.side)
-            return found
-        raise AssertionError("a look has an end")
+        here, there = await self._look_around(key, how, both=False)
+        found = _latest(here, there)
+        if found is not None:
+            self.remember(key, found.side)
+        return found
 
-    async def both(self, key: Key, call: Call) -> tuple[Found | None, Found | None]:
+    async def both(self, key: Key, how: How) -> tuple[Found | None, Found | None]:
         """The runs that are meant, in your database and on the Temporal server (never a fenced one).
 
         Raises:
             RPCError: As in `find`.
         """
-        async for here, there in self._looks(key, call, both=True):
-            return here, there
-        raise AssertionError("a look has an end")
+        return await self._look_around(key, how, both=True)
 
-    async def _looks(
-        self, key: Key, call: Call, *, both: bool = False
-    ) -> AsyncGenerator[tuple[Found | None, Found | None], None]:
-        """Look until nothing is on its way, and give what was found then."""
-        deadline, pause = time.monotonic() + call.seconds, _FIRST_PAUSE
+    async def _look_around(self, key: Key, how: How, *, both: bool) -> tuple[Found | None, Found | None]:
+        """Look until nothing is on its way."""
+        deadline, pause = time.monotonic() + how.seconds, _FIRST_PAUSE
         while True:
-            here = await self.look(Side.HOTMESH, key, call)
+            here = await self.look(Side.HOTMESH, key, how)
             if here is not None and not both and (key.run_id or here.open):
-                yield here, None
-                return
-            there = await self.look(Side.TEMPORAL, key, call)
-            if there is None or not await self.is_fence(key, there, call):
-                yield here, there
-                return
-            if await self._gone(replace(key, run_id=there.run_id), there, call):
+                return here, None
+            there = await self.look(Side.TEMPORAL, key, how)
+            if there is None or not await self.is_fence(key, there, how):
+                return here, there
+            if await self._gone(replace(key, run_id=there.run_id), there, how):
                 # Looked for anew, because it may have arrived after the look above.
-                here = await self.look(Side.HOTMESH, key, call)
+                here = await self.look(Side.HOTMESH, key, how)
                 if here is None and not both:
                     # Moved, and removed since: what is left on the server is not it.
                     raise RPCError(f"workflow not found for ID: {key.workflow_id}", RPCStatusCode.NOT_FOUND, b"")
-                yield here, None
-                return
+                return here, None
             if time.monotonic() + pause > deadline:
                 raise on_its_way(key)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def _gone(self, moved: Key, fence: Found, call: Call) -> bool:
+    async def _gone(self, moved: Key, fence: Found, how: How) -> bool:
         """Whether a fenced run need not be waited for: it is in the database, or was and is no more."""
         if self.is_deleted(fence.run_id) or time.time() - fence.closed / 1e9 > _ON_ITS_WAY_SECONDS:
             return True
-        return await self.look(Side.HOTMESH, moved, call) is not None
+        return await self.look(Side.HOTMESH, moved, how) is not None
 
-    async def look(self, side: Side, key: Key, call: Call) -> Found | None:
+    async def look(self, side: Side, key: Key, how: How) -> Found | None:
         """The run on one side; None if it has none, or does not even understand the question."""
         request = DescribeWorkflowExecutionRequest(namespace=key.namespace, execution=key.execution)
         try:
-            reply = await self._sides.ask(side, "describe_workflow_execution", request, call)
+            reply = await self._sides.ask(side, "describe_workflow_execution", request, how)
         except RPCError as error:
             # What is wrong with a request is said by the side to which it is sent in the end.
             if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
@@ -176,32 +167,32 @@ class Finder:
         parent = Key(key.namespace, above.workflow_id, above.run_id) if above.run_id else None
         return Found(side, run_id, info.status, start.ToNanoseconds(), close.ToNanoseconds(), parent)
 
-    async def is_fence(self, key: Key, there: Found, call: Call) -> bool:
+    async def is_fence(self, key: Key, there: Found, how: How) -> bool:
         """Whether a run on the Temporal server was ended by a migration, itself or as the child of one that was."""
         if there.status != _TERMINATED:
             return False
         if there.run_id not in self._fences:
-            reason = await self._reason(replace(key, run_id=there.run_id), call)
-            found = is_reason(reason) or (reason == POLICY and await self._was_moved(there.parent, call))
+            reason = await self._reason(replace(key, run_id=there.run_id), how)
+            found = is_reason(reason) or (reason == POLICY and await self._was_moved(there.parent, how))
             _keep(self._fences, there.run_id, found)
         return self._fences[there.run_id]
 
-    async def was_moved(self, key: Key, call: Call) -> bool:
+    async def was_moved(self, key: Key, how: How) -> bool:
         """Whether this run of the Temporal server was ended by a migration."""
-        there = await self.look(Side.TEMPORAL, key, call)
-        return there is not None and await self.is_fence(key, there, call)
+        there = await self.look(Side.TEMPORAL, key, how)
+        return there is not None and await self.is_fence(key, there, how)
 
-    async def _was_moved(self, parent: Key | None, call: Call) -> bool:
-        return parent is not None and await self.was_moved(parent, call)
+    async def _was_moved(self, parent: Key | None, how: How) -> bool:
+        return parent is not None and await self.was_moved(parent, how)
 
-    async def _reason(self, key: Key, call: Call) -> str:
+    async def _reason(self, key: Key, how: How) -> str:
         """With which reason a run of the Temporal server was terminated."""
         request = GetWorkflowExecutionHistoryRequest(
             namespace=key.namespace,
             execution=key.execution,
             history_event_filter_type=HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT,
         )
-        reply = await self._sides.ask(Side.TEMPORAL, "get_workflow_execution_history", request, call)
+        reply = await self._sides.ask(Side.TEMPORAL, "get_workflow_execution_history", request, how)
         ends = [event for event in reply.history.events if is_termination(event)]
         return ends[-1].workflow_execution_terminated_event_attributes.reason if ends else ""
 

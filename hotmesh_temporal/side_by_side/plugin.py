@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import temporalio.client
 from temporalio.service import ConnectConfig, ServiceClient
@@ -13,7 +13,7 @@ from temporalio.worker import Worker
 from hotmesh_temporal.connection import resolve
 from hotmesh_temporal.plugin import HotMeshPlugin
 
-from .calls import Call
+from .calls import How
 from .choice import Choice, Rule
 from .service_client import SideBySideServiceClient
 
@@ -82,12 +82,9 @@ class SideBySidePlugin(HotMeshPlugin):
         service_client = worker.client.service_client
         if not isinstance(service_client, SideBySideServiceClient):
             return await super().run_worker(worker, next)
-        await service_client.router.namespaces.ensure(worker.client.namespace, _PREPARATION)
+        await service_client.router.namespaces.ensure(worker.client.namespace, How())
         other = _like(worker, _client_like(worker.client, service_client.for_temporal()))
         await _run_both(super().run_worker(worker, next), worker, other)
-
-
-_PREPARATION = Call("workflow", "", None, cast(Any, None), True, {}, None)
 
 
 def _client_like(client: temporalio.client.Client, service_client: ServiceClient) -> temporalio.client.Client:

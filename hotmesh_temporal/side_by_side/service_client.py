@@ -74,7 +74,10 @@ class SideBySideServiceClient(HotMeshServiceClient):
         metadata: Mapping[str, str | bytes],
         timeout: timedelta | None,
     ) -> ServiceResponse:
-        reply = await self.router.route(Call(service, rpc, req, resp_type, retry, metadata, timeout))
+        call = Call(
+            service=service, rpc=rpc, request=req, reply=resp_type, retry=retry, metadata=metadata, timeout=timeout
+        )
+        reply = await self.router.route(call)
         return cast(ServiceResponse, reply)
 
 

@@ -14,7 +14,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from hotmesh_temporal.client import Client as HotMeshClient
 from hotmesh_temporal.side_by_side import SideBySidePlugin
-from tests.side_by_side.programs import QUEUE, Talk, greet
+from tests.side_by_side.programs import QUEUE, Asking, Talk, ask_elsewhere, greet, peek
 from tests.support.temporal_server import TemporalServer
 
 
@@ -64,8 +64,8 @@ async def worked(both: Both) -> AsyncGenerator[Both]:
     worker = Worker(
         both.client,
         task_queue=QUEUE,
-        workflows=[Talk],
-        activities=[greet],
+        workflows=[Talk, Asking],
+        activities=[greet, ask_elsewhere, peek],
         workflow_runner=UnsandboxedWorkflowRunner(),
     )
     async with worker:

@@ -10,6 +10,8 @@ from temporalio import activity, workflow
 
 QUEUE = "sides"
 LONGEST_SECONDS = 60
+ASKED: list[tuple[str, bytes, str, str]] = []
+"""How, task token, workflow id, activity id."""
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -25,6 +27,29 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 @activity.defn
 async def greet(name: str) -> str:
     return f"hello {name}"
+
+
+@activity.defn
+async def ask_elsewhere(how: str) -> str:
+    """Answered by somebody else, who knows it by its task token or by its id."""
+    info = activity.info()
+    ASKED.append((how, info.task_token, info.workflow_id or "", info.activity_id))
+    activity.raise_complete_async()
+
+
+@activity.defn
+async def peek(workflow_id: str) -> str:
+    """Looks at another workflow with the worker's client."""
+    return (await activity.client().get_workflow_handle(workflow_id).describe()).run_id
+
+
+@workflow.defn
+class Asking:
+    @workflow.run
+    async def run(self, how: str) -> str:
+        timeout = timedelta(minutes=1)
+        answer = await workflow.execute_activity(ask_elsewhere, how, start_to_close_timeout=timeout)
+        return await workflow.execute_activity(peek, answer, start_to_close_timeout=timeout)
 
 
 @workflow.defn
