@@ -13,7 +13,7 @@ FAST_SCENARIOS := hello or activity_retry or timer or signal or query or continu
 SIDE_BY_SIDE := -n 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test check compat samples faults lists environments bench lint format types imports docs clean
+.PHONY: help demo install test check compat samples faults moves lists environments bench lint format types imports docs clean
 
 # $(call phase,name,command): run a step, say what it is and how long it took.
 define phase
@@ -52,6 +52,9 @@ samples: $(VENV)/.test ## Play every sample in every way on every database (twen
 
 faults: $(VENV)/.test ## Kill processes and databases in the middle of work, in every way there is (an hour)
 	@$(PYTEST) -q tests/faults tests/transactions/test_crashes.py --all-faults
+
+moves: $(VENV)/.test ## Move two hundred open workflows from the real server, and kill the move again and again
+	@$(PYTEST) -q -s tests/migration --all-faults
 
 lists: $(VENV)/.test ## Measure lists and counts among a million executions on Postgres (minutes)
 	@$(PYTEST) -q -s tests/visibility/test_million.py --million

@@ -131,6 +131,10 @@ class Fence:
             return Traces(without(member.events, found), [])
         return Traces(*rewound(member.events, seen, found))
 
+    async def missed_others(self, member: Member) -> bool:
+        """A signal or a request to cancel of the run found nobody, because the other one had been taken away."""
+        return any([await self._is_trace(member, each) for each in member.events if each.event_type in _NOBODY])
+
     async def _is_trace(self, member: Member, event: HistoryEvent) -> bool:
         namespace, kind = member.key.namespace, event.event_type
         if kind == _CANCEL_REQUESTED:

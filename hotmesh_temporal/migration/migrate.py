@@ -90,6 +90,7 @@ class Migration:
                 self._tell(f"{name}: schedules")
                 await schedules.move_all(dry_run=False)
             await self._passes(name, left_behind, schedules)
+            await self._check_failed(name, move.began_ms)
             if self._plan.closed:
                 await self._closed(name)
         finally:
@@ -143,6 +144,15 @@ class Migration:
     def _query(self, condition: str = "ExecutionStatus = 'Running'") -> str:
         return f"{condition} AND ({self._plan.query})" if self._plan.query else condition
 
+    async def _check_failed(self, namespace: str, began_ms: int) -> None:
+        """Say which workflows have failed meanwhile because another one had left."""
+        fence = Fence(self._source)
+        async for info in self._source.list(namespace, _since("Failed", began_ms)):
+            member = member_of(namespace, info)
+            member.events = await self._source.history(member.key)
+            if await fence.missed_others(member) and not await self._target.imports.has(member.key):
+                self.report.problem(member.key, _FAILED.format(workflow_id=member.key.workflow_id))
+
     # -- closed runs --------------------------------------------------------------------------------------------
 
     async def _closed(self, namespace: str) -> None:
@@ -158,10 +168,8 @@ class Migration:
 
     async def _left_behind(self, namespace: str, began_ms: int) -> list[Member]:
         """Runs that were taken away by a migration that did not live to put them into the target."""
-        since = datetime.fromtimestamp(began_ms / 1000, timezone.utc) - _SKEW
-        query = f"ExecutionStatus = 'Terminated' AND CloseTime >= '{since.isoformat()}'"
         fence, found = Fence(self._source), list[Member]()
-        async for info in self._source.list(namespace, query):
+        async for info in self._source.list(namespace, _since("Terminated", began_ms)):
             member = member_of(namespace, info)
             if await self._target.imports.has(member.key):
                 continue
@@ -170,6 +178,12 @@ class Migration:
                 member.closing, member.taken = closing, True
                 found.append(member)
         return found
+
+
+def _since(status: str, began_ms: int) -> str:
+    """The list filter for runs that have ended so since about then."""
+    since = datetime.fromtimestamp(began_ms / 1000, timezone.utc) - _SKEW
+    return f"ExecutionStatus = '{status}' AND CloseTime >= '{since.isoformat()}'"
 
 
 def _apart(members: Sequence[Member]) -> list[list[Member]]:
@@ -185,6 +199,12 @@ async def _all(works: Sequence[Coroutine[None, None, None]]) -> None:
     for each in await asyncio.gather(*works, return_exceptions=True):
         if isinstance(each, BaseException):
             raise each
+
+
+_FAILED = (
+    "it has failed on the source because a workflow that it signalled or cancelled had left. To let it go on there: "
+    "temporal workflow reset --workflow-id {workflow_id} --type LastWorkflowTask; then migrate again"
+)
 
 
 class _Pace:

@@ -198,16 +198,24 @@ class Once:
 
 @workflow.defn
 class Messenger:
-    """When told to, sends a number to one workflow and cancels another."""
+    """When told to, sends a number to one workflow and cancels another. One that fails to do so hangs."""
 
     def __init__(self) -> None:
-        self._go = False
+        self._go = self._failed = False
+
+    @workflow.query
+    def failed(self) -> bool:
+        return self._failed
 
     @workflow.run
     async def run(self, to: str, cancels: str) -> None:
         await workflow.wait_condition(lambda: self._go)
-        await workflow.get_external_workflow_handle_for(Inbox.run, to).signal(Inbox.number, 7)
-        await workflow.get_external_workflow_handle(cancels).cancel()
+        try:
+            await workflow.get_external_workflow_handle_for(Inbox.run, to).signal(Inbox.number, 7)
+            await workflow.get_external_workflow_handle(cancels).cancel()
+        except ApplicationError:
+            self._failed = True
+            await workflow.wait_condition(lambda: False)
 
     @workflow.signal
     def go(self) -> None:

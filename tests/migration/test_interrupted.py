@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 from temporalio.client import Client, WorkflowExecutionStatus
 
@@ -65,3 +66,35 @@ async def test_a_child_that_was_cancelled_by_it_goes_on(
         result = await asyncio.wait_for(target_client.get_workflow_handle(own).result(), PATIENCE)
         assert result == [[0, 1]] * 3
     assert not await problems_of(target_url)
+
+
+async def test_a_signal_to_one_that_has_left_arrives(
+    temporal_server: TemporalServer, target_url: str, target_client: Client
+) -> None:
+    source = await Client.connect(temporal_server.address)
+    there = Plan(namespaces=["default"], schedules=False)
+    async with worker_on(source), worker_on(target_client):
+        for workflow_id in ("gets it", "is stopped"):
+            await source.start_workflow(kinds.Inbox.run, args=[1], id=workflow_id, task_queue=QUEUE)
+        sender = await source.start_workflow(
+            kinds.Messenger.run, args=["gets it", "is stopped"], id="sender", task_queue=QUEUE
+        )
+        await until_there(source, "gets it")
+        await migrate(temporal_server, source, target_url, replace(there, query="WorkflowId = 'gets it'"))
+        await sender.signal(kinds.Messenger.go)
+        await until_failed(source, "sender")
+        report = await migrate(temporal_server, source, target_url, there)
+        assert not report.problems
+        result = await asyncio.wait_for(target_client.get_workflow_handle("gets it").result(), PATIENCE)
+        assert result == [7]
+        await asyncio.wait_for(target_client.get_workflow_handle("sender").result(), PATIENCE)
+        await until_closed(target_client, "is stopped", WorkflowExecutionStatus.CANCELED)
+    assert not await problems_of(target_url)
+
+
+async def until_failed(client: Client, workflow_id: str) -> None:
+    """Wait until the sender knows that nobody is there."""
+    deadline = time.monotonic() + PATIENCE
+    while not await client.get_workflow_handle(workflow_id).query(kinds.Messenger.failed):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
