@@ -22,10 +22,10 @@ from temporalio.api.history.v1 import HistoryEvent
 from ..runtime.keys import RunKey
 from .editing import rewound, without
 from .families import CANCELS, Member, member_of
+from .reasons import POLICY
 from .source import RUNNING, TERMINATED, Source
 
 _HEAD_START_SECONDS = 0.001
-_POLICY = "by parent close policy"
 _ATTEMPTS = 1000
 _CANCEL_REQUESTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
 _CHILD_TERMINATED = EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED
@@ -156,7 +156,7 @@ class Fence:
 def _may_be_of_parent(closing: HistoryEvent) -> bool:
     """The source may have ended the run because of its parent's end, or a worker because it was asked to."""
     if closing.event_type == TERMINATED:
-        return closing.workflow_execution_terminated_event_attributes.reason == _POLICY
+        return closing.workflow_execution_terminated_event_attributes.reason == POLICY
     return closing.event_type in _ENDS
 
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from hotmesh_temporal.connection import resolve
-from hotmesh_temporal.migration.migrate import Plan, reason_for
+from hotmesh_temporal.migration.migrate import Plan
+from hotmesh_temporal.migration.reasons import reason_for
 from hotmesh_temporal.migration.target import Target
 from tests.migration import kinds
 from tests.migration.signaller import Signaller
