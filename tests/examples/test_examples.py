@@ -106,7 +106,7 @@ def test_schedule(tmp_path: Path) -> None:
     assert output == "results: [1, 2, 3]\npaused: True - that is enough\none more: 4\n"
 
 
-@pytest.mark.parametrize("name", ["agent", "money_transfer"])
+@pytest.mark.parametrize("name", ["agent", "daily_report", "money_transfer"])
 def test_what_its_readme_shows(tmp_path: Path, name: str) -> None:
     output = Place(tmp_path, None).run(PYTHON, str(EXAMPLES / name / "main.py"))
     assert output == (EXAMPLES / name / "README.md").read_text().split("```\n")[1]
