@@ -18,9 +18,10 @@ from temporalio.worker import Replayer, ReplayerConfig, Worker, WorkerConfig, Wo
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from . import _mirror
-from .connection import resolve
+from .connection import Connections, InvalidConnection, resolve
 from .embedded import FrontendFactory, new_frontend
-from .service_client import HotMeshServiceClient
+from .engine_process import EngineProcess, EngineProcessFailed, threads_are_replaced
+from .service_client import ConnectionFailed, HotMeshServiceClient, WorkerClient
 from .worker_types import types_of
 
 if TYPE_CHECKING:
@@ -82,10 +83,20 @@ class HotMeshPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
             ConnectionFailed: The database cannot be used.
         """
         connections = resolve(self._connection, connections=self._connections, target_host=config.target_host)
+        if threads_are_replaced():
+            return await self._to_engine_process(config, connections)
         client = HotMeshServiceClient(config, connections, factory=self._factory)
         if not config.lazy:
             await client.connect_engine()
         return client
+
+    async def _to_engine_process(self, config: ConnectConfig, connections: Connections) -> ServiceClient:
+        if self._factory is not new_frontend:
+            raise InvalidConnection("telemetry= needs the engine in this process, which gevent's threads do not allow")
+        try:
+            return await WorkerClient.at(await EngineProcess.loopback(connections), config)
+        except EngineProcessFailed as error:
+            raise ConnectionFailed(str(error)) from error
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """See base class."""

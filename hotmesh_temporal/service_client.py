@@ -69,7 +69,7 @@ class HotMeshServiceClient(temporalio.service.ServiceClient):
         self._host: EngineHost | None = None
         self._closed = False
         self._connecting: asyncio.Lock | None = None
-        self._worker: _WorkerClient | None = None
+        self._worker: WorkerClient | None = None
         self._worker_lock = threading.Lock()
         self._headers: Mapping[str, str | bytes] = {}
         self.update_rpc_metadata(config.rpc_metadata)
@@ -110,7 +110,7 @@ class HotMeshServiceClient(temporalio.service.ServiceClient):
         with self._worker_lock:
             host = self._host or self._connect_for_worker()
             if self._worker is None:
-                future = asyncio.run_coroutine_threadsafe(_WorkerClient.open(host, self.config), host.loop)
+                future = asyncio.run_coroutine_threadsafe(WorkerClient.open(host, self.config), host.loop)
                 self._worker = future.result()
             return self._worker
 
@@ -316,15 +316,19 @@ def _check_metadata(metadata: Mapping[str, str | bytes]) -> None:
             raise TypeError(f"metadata {name!r} is bytes, so its name must end with '-bin'")
 
 
-class _WorkerClient(temporalio.service._BridgeServiceClient):  # pyright: ignore[reportPrivateUsage]  # what a worker requires
+class WorkerClient(temporalio.service._BridgeServiceClient):  # pyright: ignore[reportPrivateUsage]  # what a worker requires
     """The SDK's own gRPC client on the loopback endpoint. It keeps the endpoint's token when the user sets metadata."""
 
     _authorization: Mapping[str, str] = {}
 
     @classmethod
-    async def open(cls, host: EngineHost, config: ConnectConfig) -> _WorkerClient:
+    async def open(cls, host: EngineHost, config: ConnectConfig) -> WorkerClient:
         """Connect; on the engine's loop."""
-        loopback = await host.loopback()
+        return await cls.at(await host.loopback(), config)
+
+    @classmethod
+    async def at(cls, loopback: Loopback, config: ConnectConfig) -> WorkerClient:
+        """Connect to an endpoint."""
         client = cls(_loopback_config(config, loopback))
         client._authorization = _authorization(loopback)
         await client._connected_client()
