@@ -18,6 +18,10 @@ from hotmesh_temporal.plugin import HotMeshPlugin
 
 from .options import connection_option
 
+_OURS = (__file__, runpy.__file__, "<frozen runpy>")
+_INTERRUPTED = 130
+"""How shells report that Ctrl-C has ended a program."""
+
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @connection_option
@@ -98,10 +102,24 @@ def _run_script(target: str, arguments: tuple[str, ...]) -> None:
     sys.modules["__main__"] = main
     sys.argv = [target, *arguments]
     sys.path[0] = str(path.resolve().parent)
-    exec(compile(path.read_bytes(), main.__file__, "exec"), vars(main))
+    _run_as_python_does(lambda: exec(compile(path.read_bytes(), main.__file__ or target, "exec"), vars(main)))
 
 
 def _run_module(target: str, arguments: tuple[str, ...]) -> None:
     sys.argv = [target, *arguments]
     sys.path[0] = str(Path.cwd())
-    runpy.run_module(target, run_name="__main__", alter_sys=True)
+    _run_as_python_does(lambda: runpy.run_module(target, run_name="__main__", alter_sys=True))
+
+
+def _run_as_python_does(program: Callable[[], object]) -> None:
+    """Run it. What it raises is reported and ends the process as in Python, and has nothing of this command in it."""
+    try:
+        program()
+    except SystemExit:
+        raise
+    except BaseException as error:
+        frames = error.__traceback__
+        while frames is not None and frames.tb_frame.f_code.co_filename in _OURS:
+            frames = frames.tb_next
+        sys.excepthook(type(error), error.with_traceback(frames), frames)
+        sys.exit(_INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1)

@@ -57,6 +57,23 @@ def test_a_script_runs_as_main_with_its_arguments_and_neighbours(tmp_path: Path)
     assert done.returncode == 3
 
 
+@pytest.mark.parametrize("form", [["app.py"], ["-m", "app"]], ids=["script", "module"])
+def test_what_a_program_raises_looks_as_in_python(tmp_path: Path, form: list[str]) -> None:
+    (tmp_path / "app.py").write_text("def fail():\n    raise ValueError('no')\n\n\nfail()\n")
+    ours = call("run", *form, cwd=tmp_path)
+    python = subprocess.run([sys.executable, "app.py"], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (ours.returncode, ours.stderr) == (python.returncode, python.stderr)
+
+
+def test_an_interrupted_program_says_where(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("raise KeyboardInterrupt\n")
+    done = call("run", "app.py", cwd=tmp_path)
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[0] == "Traceback (most recent call last):"
+    assert done.stderr.splitlines()[-1] == "KeyboardInterrupt"
+    assert "click" not in done.stderr
+
+
 def test_a_module_runs_as_main(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("import sys; print(__name__, sys.argv[1:])")
     assert call("run", "-m", "app", "--flag", cwd=tmp_path).stdout == "__main__ ['--flag']\n"
