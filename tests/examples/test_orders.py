@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Iterator
+import time
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,6 @@ from tests.support.ports import free_port
 from tests.support.postgres_server import PostgresServer
 
 ROOT = Path(__file__).parents[2]
-OPEN = {"placed", "reserved", "paid", "cancelling"}
 
 
 class Customer:
@@ -124,22 +125,31 @@ async def test_the_last_one_is_sold_once(customer: Customer) -> None:
     assert (await customer.count("charges"), await customer.count("parcels")) == (1, 1)
 
 
-def test_one_command(tmp_path: Path) -> None:
+@contextmanager
+def running(folder: Path) -> Generator[tuple[subprocess.Popen[str], httpx.Client], None, None]:
+    """The shop as its own process, and a customer of it."""
     port = free_port()
-    command = [sys.executable, "-m", "examples.orders", "--port", str(port), "--packing", "0.1"]
-    command += ["--database", f"sqlite:///{tmp_path / 'orders.sqlite3'}"]
+    command = [sys.executable, "-m", "examples.orders", "--port", str(port), "--packing", "1"]
+    command += ["--database", f"sqlite:///{folder / 'orders.sqlite3'}"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             assert "the shop is open at" in process.stdout.readline()
             transport = httpx.HTTPTransport(retries=20)
-            with httpx.Client(transport=transport, base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
-                new = {"item": "book", "quantity": 1, "address": "Main Street 1"}
-                assert http.post("/api/orders", json=new).status_code == 201
-                while http.get("/api/orders").json()[0]["state"] != "shipped":
-                    process.poll()
-                    assert process.returncode is None
+            with httpx.Client(transport=transport, base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
+                yield process, http
         finally:
             process.terminate()
             process.wait(60)
-    assert process.returncode in (0, -15)
+
+
+def test_one_command_and_a_crash(tmp_path: Path) -> None:
+    with running(tmp_path) as (process, http):
+        new = {"item": "book", "quantity": 1, "address": "Main Street 1"}
+        assert http.post("/api/orders", json=new).status_code == 201
+        process.kill()
+    with running(tmp_path) as (_, http):
+        while http.get("/api/orders").json()[0]["state"] != "shipped":
+            time.sleep(0.05)
+        stock = http.get("/api/stock").json()
+    assert stock[0] == {"item": "book", "pieces": 9}
