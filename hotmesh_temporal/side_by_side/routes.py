@@ -21,7 +21,7 @@ from .lists import Lists
 from .namespaces import Namespaces
 from .schedules import Schedules
 from .starts import Starts
-from .tasks import by_token
+from .tasks import Tasks
 
 Route = Callable[[Call], Awaitable[Message]]
 
@@ -110,7 +110,7 @@ class Router:
         one += ("update_activity_execution_options",)
         change = self._executions.change
         return {
-            **dict.fromkeys(tokens, self._by_token),
+            **dict.fromkeys(tokens, Tasks(self._sides, self.finder).by_token),
             **dict.fromkeys((*by_id, *one), self._of_activity),
             **dict.fromkeys(whole, _keyed(change, by_execution)),
         }
@@ -175,9 +175,6 @@ class Router:
 
     async def _temporal(self, call: Call) -> Message:
         return await self._sides.send(Side.TEMPORAL, call)
-
-    async def _by_token(self, call: Call) -> Message:
-        return await by_token(self._sides, call)
 
     async def _of_activity(self, call: Call) -> Message:
         # Without a workflow it is an activity of its own, which only a Temporal server has.

@@ -14,7 +14,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from hotmesh_temporal.client import Client as HotMeshClient
 from hotmesh_temporal.side_by_side import SideBySidePlugin
-from tests.side_by_side.programs import QUEUE, Asking, Talk, ask_elsewhere, greet, peek
+from tests.side_by_side.programs import QUEUE, Asking, Parent, Talk, ask_elsewhere, greet, peek
 from tests.support.temporal_server import TemporalServer
 
 
@@ -64,7 +64,7 @@ async def worked(both: Both) -> AsyncGenerator[Both]:
     worker = Worker(
         both.client,
         task_queue=QUEUE,
-        workflows=[Talk, Asking],
+        workflows=[Talk, Asking, Parent],
         activities=[greet, ask_elsewhere, peek],
         workflow_runner=UnsandboxedWorkflowRunner(),
     )

@@ -83,3 +83,12 @@ class Talk:
     async def tell(self, word: str) -> int:
         self.words.append(word)
         return len(self.words)
+
+
+@workflow.defn
+class Parent:
+    """Gives what its child gives."""
+
+    @workflow.run
+    async def run(self, child_id: str) -> list[str]:
+        return await workflow.execute_child_workflow(Talk.run, 2, id=child_id)

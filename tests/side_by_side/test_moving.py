@@ -29,7 +29,7 @@ from hotmesh_temporal.migration.target import Target
 from hotmesh_temporal.runtime.imports import ImportedRun
 from hotmesh_temporal.runtime.keys import RunKey
 from tests.side_by_side.conftest import Both
-from tests.side_by_side.programs import QUEUE, Talk, until
+from tests.side_by_side.programs import ASKED, QUEUE, Asking, Parent, Talk, until
 
 Handle = WorkflowHandle[Talk, list[str]]
 COUNT = 6
@@ -168,3 +168,40 @@ async def test_a_workflow_on_its_way_is_waited_for(worked: Both, database: str) 
         assert await to.imports.adopt(ImportedRun(key=key, events=events, described=described))
         await patient
     assert await result == ["before", "after", "hello after"]
+
+
+async def test_a_token_of_the_server_ends_what_was_moved(worked: Both, database: str) -> None:
+    both = worked
+    other = await start_there(both, "other", 1)
+    asking = await both.client.start_workflow(Asking.run, "later", id=both.id("asking"), task_queue=QUEUE)
+
+    async def asked() -> bool:
+        return any(workflow_id == asking.id for _, _, workflow_id, _ in ASKED)
+
+    await until(asked)
+    token = next(token for _, token, workflow_id, _ in ASKED if workflow_id == asking.id)
+    await move(both, database)
+    activity = both.client.get_async_activity_handle(task_token=token)
+    await activity.heartbeat("soon")
+    await activity.complete(other.id)
+    assert await asking.result() == other.result_run_id
+    with pytest.raises(RPCError, match=r"not found|already completed"):
+        await activity.complete("again")
+    await other.terminate()
+
+
+async def test_a_family_is_awaited_at_both_ends(worked: Both, database: str) -> None:
+    both = worked
+    both.plugin.choice.share = 0.0
+    parent = await both.client.start_workflow(Parent.run, both.id("child"), id=both.id("parent"), task_queue=QUEUE)
+    child = both.client.get_workflow_handle_for(Talk.run, both.id("child"))
+
+    async def begun() -> bool:
+        return any("child_workflow_execution_started" in str(event) for event in (await parent.fetch_history()).events)
+
+    await until(begun)
+    awaiting = [asyncio.create_task(parent.result()), asyncio.create_task(child.result())]
+    # The server terminates the child, because its parent is: that is of the move, too, and not shown.
+    await asyncio.gather(move(both, database), child.signal(Talk.say, "one"))
+    await child.signal(Talk.say, "two")
+    assert await asyncio.gather(*awaiting) == [["one", "two", "hello two"]] * 2

@@ -9,7 +9,7 @@ from temporalio.api.workflowservice.v1 import service_pb2 as workflow_pb2
 from temporalio.service import RPCError, RPCStatusCode
 
 from hotmesh_temporal.side_by_side.service_client import SideBySideServiceClient
-from hotmesh_temporal.side_by_side.tasks import side_of_token
+from hotmesh_temporal.side_by_side.tasks import side_of_token, text_fields
 from hotmesh_temporal.transport.methods import by_path, rpc_name
 from tests.side_by_side.conftest import Both
 
@@ -43,3 +43,7 @@ def test_tokens_tell_their_side() -> None:
     # The server's are protocol buffers that begin with a text field.
     assert side_of_token(b"\x0a\x24abc").value == "temporal"
     assert side_of_token(b"\x96\xa1aabc").value == "hotmesh"
+    assert text_fields(b"\x12\x04wfid\x20\x05\x32\x011") == {2: "wfid", 6: "1"}
+    assert text_fields(b"\x12\x04wf") == {2: "wf"}
+    assert text_fields(b"\x13") == {}
+    assert text_fields(b"\x12") == {}
