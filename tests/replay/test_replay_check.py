@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -10,12 +11,16 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from temporalio.converter import DataConverter
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from hotmesh_temporal.cli.main import main
+from hotmesh_temporal.client import Client
+from hotmesh_temporal.connection import resolve
 from hotmesh_temporal.histories import of_database
 from hotmesh_temporal.replay_check import Code, CodeError, Report, check
 from hotmesh_temporal.replay_check.check import select
-from tests.replay.conftest import WAITING, Shop
+from tests.replay.conftest import QUEUE, WAITING, Shop
 
 RESERVE = "await workflow.execute_activity('reserve', item, start_to_close_timeout=timedelta(minutes=1))"
 CHARGE = "return await workflow.execute_activity('charge', item, start_to_close_timeout=timedelta(minutes=1))"
@@ -163,3 +168,41 @@ def test_the_command_says_it_in_words(shop: Shop, tmp_path: Path) -> None:
     done = run(main, ["replay-check", "no.such.module", "--connection", shop.url])
     assert done.exit_code == 2
     assert run(main, ["replay-check"]).exit_code == 2
+
+
+CODEC = """
+import dataclasses
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import DataConverter, PayloadCodec
+
+class Rot(PayloadCodec):
+    async def encode(self, payloads):
+        meta = {"encoding": b"binary/rot"}
+        return [Payload(metadata=meta, data=self.turned(p.SerializeToString())) for p in payloads]
+
+    async def decode(self, payloads):
+        return [Payload.FromString(self.turned(p.data)) for p in payloads]
+
+    def turned(self, data):
+        return bytes(255 - byte for byte in data)
+
+CONVERTER = dataclasses.replace(DataConverter.default, payload_codec=Rot())
+"""
+
+
+async def test_payloads_that_only_a_codec_reads(tmp_path: Path) -> None:
+    (tmp_path / "rot_codec.py").write_text(CODEC)
+    write(tmp_path, "coded", "await asyncio.sleep(int(item))", "return item")
+    url = f"sqlite:///{tmp_path / 'coded.sqlite3'}"
+    code = Code(["coded"], data_converter="rot_codec:CONVERTER", sandbox=False, folder=str(tmp_path))
+    (cls,) = code.classes().values()
+    config = code.replayer().config()
+    client = await Client.connect(connection=url, data_converter=config.get("data_converter", DataConverter.default))
+    async with Worker(client, task_queue=QUEUE, workflows=[cls], workflow_runner=UnsandboxedWorkflowRunner()):
+        assert await client.execute_workflow("Order", "0", id="coded", task_queue=QUEUE) == "0"
+    await client.close()
+    async with of_database(resolve(url)) as histories:
+        runs = await select(histories, ["default"], ["Order"], closed=1)
+        assert (await check(histories, runs, code)).broken == []
+        (verdict,) = (await check(histories, runs, dataclasses.replace(code, data_converter=""))).broken
+    assert verdict.problem == "error"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -15,6 +14,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from hotmesh_temporal.client import Client as HotMeshClient
 from hotmesh_temporal.side_by_side import SideBySidePlugin
 from tests.side_by_side.programs import QUEUE, Asking, Parent, Talk, ask_elsewhere, greet, peek
+from tests.support.postgres_server import PostgresServer
 from tests.support.temporal_server import TemporalServer
 
 
@@ -41,10 +41,14 @@ async def temporal_server() -> AsyncGenerator[TemporalServer]:
     server.stop()
 
 
-@pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path: Path = tmp_path_factory.mktemp("sides") / "sides.sqlite3"
-    return f"sqlite:///{path}"
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgres", marks=pytest.mark.all_faults)])
+def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    """A database URL. What is to be shown is on this side of it, so Postgres only when it is asked for."""
+    if request.param == "postgres":
+        with PostgresServer() as server:
+            yield server.new_database()
+    else:
+        yield f"sqlite:///{tmp_path_factory.mktemp('sides') / 'sides.sqlite3'}"
 
 
 @pytest_asyncio.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -201,3 +202,41 @@ async def test_a_namespace_comes_to_the_database_when_it_is_first_used(both: Bot
     assert described.namespace_info.description == "a shop"
     assert described.config.workflow_execution_retention_ttl.ToTimedelta() == timedelta(days=3)
     await handle.terminate()
+
+
+async def test_starts_that_race_with_an_end_start_once(worked: Both) -> None:
+    both = worked
+    rivals, rounds = 4, 6
+
+    async def race(number: int) -> None:
+        first = await start(both, f"race-{number}", 0.0)
+        both.plugin.choice.share = 1.0
+
+        async def rival() -> str | None:
+            use = WorkflowIDConflictPolicy.USE_EXISTING
+            handle = await both.client.start_workflow(
+                Talk.run, 9, id=first.id, task_queue=QUEUE, id_conflict_policy=use
+            )
+            return handle.result_run_id
+
+        ending = asyncio.create_task(first.signal(Talk.say, "end"))
+        runs = {run for run in await asyncio.gather(*(rival() for _ in range(rivals))) if run}
+        await ending
+        await first.result()
+        runs.add(
+            (
+                await both.client.start_workflow(
+                    Talk.run, 9, id=first.id, task_queue=QUEUE, id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING
+                )
+            ).result_run_id
+            or ""
+        )
+        # Whatever began after the end began in the database, as one run.
+        assert len(runs - {first.result_run_id}) == 1
+        last = await both.client.get_workflow_handle(first.id).describe()
+        assert await has(both.hotmesh, first.id)
+        assert (await both.temporal.get_workflow_handle(first.id).describe()).run_id == first.result_run_id
+        await both.client.get_workflow_handle(last.id, run_id=last.run_id).terminate()
+
+    for number in range(rounds):
+        await race(number)
