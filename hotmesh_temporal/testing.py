@@ -10,7 +10,7 @@ import uuid
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import temporalio.client
 import temporalio.testing
@@ -109,6 +109,7 @@ class WorkflowEnvironment(temporalio.testing.WorkflowEnvironment, metaclass=_mir
         if connection is None and dev_server_database_filename is not None:
             connection = f"sqlite:///{dev_server_database_filename}"
         env = await cls._start(connection, new_frontend, namespace, _checked(options))
+        env._client = Client(**env._client.config())
         await env._prepare(namespace, search_attributes)
         return env
 
@@ -131,7 +132,7 @@ class WorkflowEnvironment(temporalio.testing.WorkflowEnvironment, metaclass=_mir
         env._skips = True
         config = env._client.config()
         config["interceptors"] = [*config["interceptors"], _SkipWhileAwaited(env)]
-        env._client = temporalio.client.Client(**config)
+        env._client = Client(**config)
         await env._prepare("default", ())
         return env
 
@@ -173,6 +174,12 @@ class WorkflowEnvironment(temporalio.testing.WorkflowEnvironment, metaclass=_mir
     async def __aenter__(self) -> Self:
         """See base class."""
         return self
+
+    @property
+    def client(self) -> Client:
+        """The client of this environment."""
+        # What `from_client` was given may be one of the SDK; it counts as one of ours, see `_mirror.Extends`.
+        return cast("Client", super().client)
 
     async def connect_client(self, **kwargs: Any) -> temporalio.client.Client:
         """Another client of this environment; arguments are those of `Client.connect`. Close it in the end."""

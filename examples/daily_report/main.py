@@ -52,7 +52,7 @@ async def main(folder: Path) -> None:
             schedule = await client.create_schedule(f"daily-report-{uuid.uuid4()}", every_working_day())
             next_times = (await schedule.describe()).info.next_action_times[:5]
             print(
-                "from now on:", ", ".join(sorted({f"{each:%H:%M}" for each in next_times})), "on working days, in UTC"
+                "the next reports are due at", *sorted({f"{each:%H:%M}" for each in next_times}), "UTC, on working days"
             )
             await schedule.backfill(ScheduleBackfill(WEEK, WEEK + timedelta(days=7), ScheduleOverlapPolicy.ALLOW_ALL))
             print("the week of", f"{WEEK:%d %B %Y}:")
