@@ -74,13 +74,13 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         """For people."""
-        verb = "would be moved" if self.dry_run else "moved"
-        yield f"{self.source} → {self.target}: {self.total:,} open workflows {verb} in {self.seconds:.1f} s"
+        verb = "would be moved" if self.dry_run else f"moved in {self.seconds:.1f} s"
+        yield f"{self.source} → {self.target}: {self.total:,} open workflows {verb}"
         for title, counts in (("open", self.moved), ("closed", self.closed)):
             for (namespace, kind), count in sorted(counts.items()):
                 yield f"  {namespace}: {count:,} {title} {kind}"
         for namespace, count in sorted(self.schedules.items()):
-            yield f"  {namespace}: {count:,} schedules"
+            yield f"  {namespace}: {count:,} {'schedule' if count == 1 else 'schedules'}"
         yield from (f"  {each}" for each in self.notes)
         if self.refused:
             yield f"{len(self.refused):,} stay where they are:"
