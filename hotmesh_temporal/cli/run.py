@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import multiprocessing.spawn
 import runpy
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -48,8 +50,9 @@ def run(
     """Run an unchanged Temporal application on your database.
 
     TARGET is a Python script; all that follows it is passed to it. Its Client.connect("localhost:7233") then means the
-    database, and its workers run as they are. Each process that is started so takes part in the work: start
-    the workers in one terminal and the client in another, in the same folder or with the same --connection.
+    database, and its workers run as they are; so it is in processes that it starts by multiprocessing. Each process
+    that is started so takes part in the work: start the workers in one terminal and the client in another, in the
+    same folder or with the same --connection.
 
     \b
     Examples:
@@ -63,21 +66,50 @@ def run(
             resolve(connection)
     except InvalidConnection as error:
         raise click.ClickException(str(error)) from error
-    redirect_connections(_side_by_side(connection, share) if side_by_side else lambda: HotMeshPlugin(connection))
+    redirect_connections(connection, share if side_by_side else None)
     if module:
         _run_module(target, arguments)
     else:
         _run_script(target, arguments)
 
 
-def _side_by_side(connection: str | None, share: float) -> Callable[[], HotMeshPlugin]:
-    from hotmesh_temporal.side_by_side import SideBySidePlugin
+def redirect_connections(connection: str | None, share: float | None) -> None:
+    """From now on every `temporalio.client.Client.connect` of this process that has no plugin of ours gets a new one.
 
-    return lambda: SideBySidePlugin(connection, share=share)
+    So it is in the processes that it starts by multiprocessing, too. With a ``share``, connections are side by side.
+    """
+    new_plugin = functools.partial(HotMeshPlugin, connection)
+    if share is not None:
+        from hotmesh_temporal.side_by_side import SideBySidePlugin
+
+        new_plugin = functools.partial(SideBySidePlugin, connection, share=share)
+    _replace_connect(new_plugin)
+    _redirect_children(_Redirection(connection, share))
 
 
-def redirect_connections(new_plugin: Callable[[], HotMeshPlugin]) -> None:
-    """From now on every `temporalio.client.Client.connect` of this process that has no such plugin gets a new one."""
+@dataclass(frozen=True)
+class _Redirection:
+    """Redirects the connections of the process in which it is unpickled."""
+
+    connection: str | None
+    share: float | None
+
+    def __reduce__(self) -> tuple[Callable[[str | None, float | None], None], tuple[str | None, float | None]]:
+        return redirect_connections, (self.connection, self.share)
+
+
+def _redirect_children(redirection: _Redirection) -> None:
+    """Processes that are not forked begin with what this function of the standard library gives them."""
+    original = multiprocessing.spawn.get_preparation_data
+
+    @functools.wraps(original)
+    def get_preparation_data(name: str) -> dict[str, Any]:
+        return {**original(name), "hotmesh_temporal": redirection}
+
+    multiprocessing.spawn.get_preparation_data = get_preparation_data
+
+
+def _replace_connect(new_plugin: Callable[[], HotMeshPlugin]) -> None:
     original: Any = temporalio.client.Client.connect
 
     # A classmethod's function, so that subclasses of the user's still make instances of themselves.

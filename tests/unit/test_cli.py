@@ -57,6 +57,39 @@ def test_a_script_runs_as_main_with_its_arguments_and_neighbours(tmp_path: Path)
     assert done.returncode == 3
 
 
+_PROGRAM_WITH_CHILDREN = """
+import asyncio
+import multiprocessing
+
+from temporalio.client import Client
+
+
+async def connect() -> None:
+    client = await Client.connect("localhost:7233")
+    print(multiprocessing.get_start_method(), type(client.service_client).__name__, flush=True)
+
+
+def child() -> None:
+    asyncio.run(connect())
+
+
+if __name__ == "__main__":
+    for method in ("fork", "spawn", "forkserver"):
+        multiprocessing.set_start_method(method, force=True)
+        process = multiprocessing.Process(target=child)
+        process.start()
+        process.join()
+"""
+
+
+def test_child_processes_of_a_script_use_the_database_too(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(_PROGRAM_WITH_CHILDREN)
+    done = call("run", "app.py", cwd=tmp_path)
+    assert done.stdout.splitlines() == [
+        f"{method} HotMeshServiceClient" for method in ("fork", "spawn", "forkserver")
+    ], done.stderr
+
+
 @pytest.mark.parametrize("form", [["app.py"], ["-m", "app"]], ids=["script", "module"])
 def test_what_a_program_raises_looks_as_in_python(tmp_path: Path, form: list[str]) -> None:
     (tmp_path / "app.py").write_text("def fail():\n    raise ValueError('no')\n\n\nfail()\n")
