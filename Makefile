@@ -9,6 +9,9 @@ FAST_TESTS := tests/unit tests/engine tests/contracts tests/providers/test_kit.p
 # One scenario or two of each kind; `make compat` runs them all.
 FAST_SCENARIOS := hello or activity_retry or timer or signal or query or continue_as_new
 
+# The provider example is a package of its own; a test installs it.
+EXAMPLES := examples/agent examples/daily_report examples/money_transfer
+
 # Most of these tests wait for something; the comparison plays its scenarios side by side itself, in one process.
 SIDE_BY_SIDE := -n 4 --dist worksteal
 
@@ -35,7 +38,7 @@ test: $(VENV)/.test ## Run every check and every test there is (what CI runs)
 	$(call phase,lint,$(MAKE) --no-print-directory -s lint)
 	$(call phase,types,$(MAKE) --no-print-directory -s types)
 	$(call phase,imports,$(MAKE) --no-print-directory -s imports)
-	@$(call both,echo "==> tests"; $(PYTEST) -q $(SIDE_BY_SIDE) tests,echo "==> comparison with Temporal"; $(PYTEST) -q compat_tests)
+	@$(call both,echo "==> tests"; $(PYTEST) -q $(SIDE_BY_SIDE) tests $(EXAMPLES),echo "==> comparison with Temporal"; $(PYTEST) -q compat_tests)
 
 check: $(VENV)/.test ## Run the fast tier: lint, types, unit, engine and provider tests, a choice of scenarios (SQLite)
 	$(call phase,lint,$(MAKE) --no-print-directory -s lint)
