@@ -11,7 +11,7 @@ import click
 from temporalio.client import Client
 from temporalio.service import RPCError, TLSConfig
 
-from hotmesh_temporal.connection import Connections, InvalidConnection, resolve
+from hotmesh_temporal.connection import Connections, InvalidConnection
 from hotmesh_temporal.contracts.errors import ContractError
 from hotmesh_temporal.errors import RpcError
 from hotmesh_temporal.migration.migrate import Migration, Plan
@@ -19,7 +19,7 @@ from hotmesh_temporal.migration.report import Report
 from hotmesh_temporal.migration.target import Target
 
 from .groups import GroupedCommand, option
-from .options import log_level_option, log_to_stderr
+from .options import connection_of, log_level_option, log_to_stderr
 from .progress import progress, quiet_option
 
 _WHAT, _SERVER = "What to move", "How to connect to the server (as the temporal CLI names it)"
@@ -45,10 +45,18 @@ class Address:
 @click.command("migrate", cls=GroupedCommand)
 @click.option("--from", "source", metavar="HOST:PORT", required=True, help="The Temporal server to move from.")
 @click.option("--to", "target", metavar="URL", required=True, help="The database: sqlite:///… or postgresql://….")
+@click.option("--stream", metavar="URL", help="Task queues elsewhere, as for the other commands.")
+@click.option("--sub", metavar="URL", help="Notices between processes elsewhere.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what would be moved, and what cannot and why.")
 @click.option("--report", type=click.Path(path_type=Path), help="Also write the report to this file, as JSON.")
 @option(_WHAT, "--namespace", "namespaces", metavar="NAME", multiple=True, help="Only this one; may be repeated.")
-@option(_WHAT, "--query", metavar="FILTER", default="", help="Only open workflows that this list filter finds.")
+@option(
+    _WHAT,
+    "--query",
+    metavar="FILTER",
+    default="",
+    help="Only open workflows that this list filter finds, with their families.",
+)
 @option(_WHAT, "--closed", is_flag=True, help="Also copy the histories of closed workflows.")
 @option(_WHAT, "--schedules/--no-schedules", default=None, help="Also schedules; the default unless --query is given.")
 @option(_WHAT, "--rate", type=float, default=0.0, help="Families of workflows a second at most.")
@@ -64,6 +72,8 @@ class Address:
 def migrate(
     source: str,
     target: str,
+    stream: str | None,
+    sub: str | None,
     dry_run: bool,
     report: Path | None,
     namespaces: tuple[str, ...],
@@ -101,7 +111,7 @@ def migrate(
     )
     try:
         address = _address(source, namespaces, server)
-        done = asyncio.run(_migrate(address, resolve(target), plan, quiet=quiet))
+        done = asyncio.run(_migrate(address, connection_of(target, stream=stream, sub=sub), plan, quiet=quiet))
     except (InvalidConnection, ContractError, RpcError, RPCError, RuntimeError, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     for line in done.lines():

@@ -58,6 +58,9 @@ class Adopted:
     def describe(self, described: DescribeWorkflowExecutionResponse) -> None:
         """What the history does not say: under which request it was started, the builds of its workers."""
         state, info = self.state, described.workflow_execution_info
+        if state.parent_run_id:
+            # What the request of a child is called, for a server that does not say it.
+            state.start_request_id = f"{state.parent_run_id}:{state.parent_initiated_id}:0"
         for request_id, each in described.workflow_extended_info.request_id_infos.items():
             if each.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
                 state.start_request_id = request_id
@@ -181,8 +184,8 @@ def _offer_activity(turn: Turn, pending: Activity, info: PendingActivityInfo) ->
         activity.lose_worker(turn, pending)
     elif pending.paused:
         return
-    elif info.HasField("next_attempt_schedule_time") and moment(info.next_attempt_schedule_time) > turn.ctx.now:
-        pending.retry_at = moment(info.next_attempt_schedule_time)
+    elif pending.scheduled_at > turn.ctx.now:
+        pending.retry_at = pending.scheduled_at
         pending.retry_interval = nanos(info.current_retry_interval)
     else:
         activity.dispatch(turn, pending)

@@ -25,6 +25,8 @@ class Member:
     key: RunKey
     type: str
     parent: RunKey | None = None
+    is_sure: bool = True
+    """Whether the parent, or that there is none, is known: lists of old servers do not show it."""
     children: list[Member] = field(default_factory=list["Member"])
     described: DescribeWorkflowExecutionResponse = field(default_factory=DescribeWorkflowExecutionResponse)
     events: list[HistoryEvent] = field(default_factory=list[HistoryEvent])
@@ -50,7 +52,7 @@ def member_of(namespace: str, info: WorkflowExecutionInfo) -> Member:
     key = RunKey(namespace, info.execution.workflow_id, info.execution.run_id)
     parent = info.parent_execution
     above = RunKey(namespace, parent.workflow_id, parent.run_id) if parent.run_id else None
-    return Member(key, info.type.name, above)
+    return Member(key, info.type.name, above, is_sure=above is not None or bool(info.root_execution.run_id))
 
 
 def families(members: Iterable[Member]) -> list[Member]:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 from temporalio.api.workflowservice.v1 import DescribeNamespaceResponse
 from temporalio.client import Client
 
+from ..runtime.keys import RunKey
 from .families import Member, families, member_of
 from .fence import Fence
 from .namespaces import is_user_namespace, move_namespace
@@ -19,7 +20,7 @@ from .reasons import reason_for
 from .report import Report
 from .runs import Mover
 from .schedules import ScheduleMover
-from .source import Source
+from .source import RUNNING, Source
 from .target import Target
 
 _PARALLEL = 8
@@ -127,6 +128,8 @@ class Migration:
             member = member_of(namespace, info)
             if not self._mover.has_left(member.key):
                 members.setdefault(member.key, member)
+        for each in list(members.values()):
+            await self._climb(members, each)
         heads = families(members.values())
         done, limit = 0, asyncio.Semaphore(_PARALLEL)
 
@@ -140,6 +143,14 @@ class Migration:
 
         await _all([move(head) for head in heads])
         return len(members)
+
+    async def _climb(self, members: dict[RunKey, Member], member: Member) -> None:
+        """A family moves as a whole: open parents of what was found are found, too."""
+        while (parent := await self._source.parent(member)) is not None and parent not in members:
+            described = await self._source.describe(parent)
+            if described is None or described.workflow_execution_info.status != RUNNING:
+                return
+            member = members[parent] = member_of(parent.namespace, described.workflow_execution_info)
 
     def _query(self, condition: str = "ExecutionStatus = 'Running'") -> str:
         return f"{condition} AND ({self._plan.query})" if self._plan.query else condition

@@ -22,6 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from ..engine.events import CLOSES_RUN
 from ..runtime.keys import RunKey
+from .families import Member
 from .histories import history_events, last_event
 
 RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
@@ -69,11 +70,31 @@ class Source:
         execution = WorkflowExecution(workflow_id=key.workflow_id, run_id=key.run_id)
         request = DescribeWorkflowExecutionRequest(namespace=key.namespace, execution=execution)
         try:
-            return await self.service.describe_workflow_execution(request, retry=True)
+            described = await self.service.describe_workflow_execution(request, retry=True)
         except RPCError as error:
             if error.status != RPCStatusCode.NOT_FOUND:
                 raise
             return None
+        info = described.workflow_execution_info
+        if not info.first_run_id:
+            info.first_run_id = await self._first_run_id(key._replace(run_id=info.execution.run_id))
+        return described
+
+    async def _first_run_id(self, key: RunKey) -> str:
+        """Of the chain that a run belongs to: old servers say it in the history only."""
+        async for event in history_events(self.service, *key):
+            return event.workflow_execution_started_event_attributes.first_execution_run_id or key.run_id
+        return key.run_id
+
+    async def parent(self, member: Member) -> RunKey | None:
+        """The parent of a run, if it has one."""
+        if not member.is_sure:
+            described = await self.describe(member.key)
+            above = described.workflow_execution_info.parent_execution if described is not None else None
+            member.is_sure = True
+            if above is not None and above.run_id:
+                member.parent = RunKey(member.key.namespace, above.workflow_id, above.run_id)
+        return member.parent
 
     async def history(self, key: RunKey) -> list[HistoryEvent]:
         """Its events, as far as there are any now."""

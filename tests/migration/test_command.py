@@ -130,3 +130,36 @@ async def test_errors_are_said(temporal_server: TemporalServer, target_url: str)
     wrong = await run("--from", temporal_server.address, "--to", "mysql://localhost/x")
     assert wrong.exit_code == 1
     assert os.linesep in wrong.output
+
+
+async def test_a_family_moves_as_a_whole(temporal_server: TemporalServer, target_url: str, report_file: Path) -> None:
+    source = await new_namespace(temporal_server)
+    own = ["--from", temporal_server.address, "--to", target_url, "--namespace", source.namespace]
+    async with worker_on(source):
+        family = kinds.Family([1, 2], 1)
+        await source.start_workflow(kinds.Parent.run, family, id="parent", task_queue=QUEUE)
+        await source.start_workflow(kinds.Inbox.run, args=[1], id="other", task_queue=QUEUE)
+        await until_listed(source, 4)
+        done = await run(*own, "--query", "WorkflowId = 'parent-child-2'", "--report", str(report_file))
+        assert done.exit_code == 0, done.output
+    assert (await read(report_file))["moved"] == {source.namespace: {"Inbox": 2, "Parent": 1}}
+    assert [each.id async for each in source.list_workflows("ExecutionStatus = 'Running'")] == ["other"]
+
+
+async def test_a_family_stays_as_a_whole(
+    temporal_server: TemporalServer, target_url: str, target_client: Client, report_file: Path
+) -> None:
+    source = await new_namespace(temporal_server)
+    own = ["--from", temporal_server.address, "--to", target_url, "--namespace", source.namespace]
+    async with worker_on(source):
+        await source.start_workflow(kinds.Parent.run, kinds.Family([1], 1), id="parent", task_queue=QUEUE)
+        await until_listed(source, 2)
+        await run(*own, "--query", "WorkflowId = 'nobody'")  # makes the namespace
+        here = there(target_client, source.namespace)
+        await here.start_workflow(kinds.Inbox.run, args=[1], id="parent-child-1", task_queue=QUEUE)
+        done = await run(*own, "--report", str(report_file))
+        assert done.exit_code == 2, done.output
+    reasons = {each["what"].split()[0]: each["reason"] for each in (await read(report_file))["refused"]}
+    assert reasons["parent"] == "it belongs together with 'parent-child-1', which cannot be moved"
+    assert "its workflow id is that of an open run there" in reasons["parent-child-1"]
+    assert (await source.count_workflows("ExecutionStatus = 'Running'")).count == 2
