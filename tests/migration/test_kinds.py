@@ -9,6 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution, WorkflowType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest, StartWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowUpdateStage
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import CancelledError
@@ -56,6 +59,24 @@ class Crowd:
         )
 
 
+async def repeatable(client: Client) -> str:
+    """Two requests as they are repeated by a client that got no answer; they count once, wherever they arrive."""
+    execution = WorkflowExecution(workflow_id="updated")
+    zero = Payloads(payloads=[Payload(metadata={"encoding": b"json/plain"}, data=b"0")])
+    signal = SignalWorkflowExecutionRequest(
+        namespace="default", workflow_execution=execution, signal_name="number", input=zero, request_id="signal once"
+    )
+    await client.workflow_service.signal_workflow_execution(signal)
+    start = StartWorkflowExecutionRequest(
+        namespace="default",
+        workflow_id="started once",
+        workflow_type=WorkflowType(name="Inbox"),
+        task_queue=TaskQueue(name="nobody polls this"),
+        request_id="start once",
+    )
+    return (await client.workflow_service.start_workflow_execution(start)).run_id
+
+
 async def start_update(client: Client, workflow_id: str) -> Any:
     """One that is answered when three numbers have come."""
     handle: Any = client.get_workflow_handle(workflow_id)
@@ -86,6 +107,7 @@ async def test_every_kind_goes_on(temporal_server: TemporalServer, target_url: s
         await Crowd(source).start_all()
         update = await start_update(source, "updated")
         await asyncio.gather(*(signaller.send("long history", number) for number in range(300)))
+        again = await repeatable(source)
         await asyncio.sleep(0.5)  # what is in flight then is a matter of chance
         before = await source.get_workflow_handle("once").query(kinds.Once.before)
         cron = await source.get_workflow_handle("cron").describe()
@@ -97,8 +119,9 @@ async def test_every_kind_goes_on(temporal_server: TemporalServer, target_url: s
         await asyncio.gather(
             signaller.send("long history", 300),
             signaller.send("delayed", 1),
-            *(signaller.send("updated", number) for number in range(5)),
+            *(signaller.send("updated", number) for number in range(1, 5)),
         )
+        assert await repeatable(target_client) == again
         for each in ("once", "messenger"):
             await target_client.get_workflow_handle(each).signal("go")
         assert not report.problems
