@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import multiprocessing.spawn
 import runpy
 import sys
@@ -42,10 +43,22 @@ _INTERRUPTED = 130
     show_default=True,
     help="With --side-by-side: how much of what is new starts in the database.",
 )
+@click.option(
+    "--rule",
+    metavar="MODULE:FUNCTION",
+    envvar="HOTMESH_RULE",
+    help="With --side-by-side: is asked before the share, see docs/side_by_side.md.",
+)
 @click.argument("target", metavar="TARGET")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def run(
-    connection: str | None, module: bool, side_by_side: bool, share: float, target: str, arguments: tuple[str, ...]
+    connection: str | None,
+    module: bool,
+    side_by_side: bool,
+    share: float,
+    rule: str | None,
+    target: str,
+    arguments: tuple[str, ...],
 ) -> None:
     """Run an unchanged Temporal application on your database.
 
@@ -66,25 +79,39 @@ def run(
             resolve(connection)
     except InvalidConnection as error:
         raise click.ClickException(str(error)) from error
-    redirect_connections(connection, share if side_by_side else None)
+    redirect_connections(connection, share if side_by_side else None, rule)
     if module:
         _run_module(target, arguments)
     else:
         _run_script(target, arguments)
 
 
-def redirect_connections(connection: str | None, share: float | None) -> None:
+def redirect_connections(connection: str | None, share: float | None, rule: str | None = None) -> None:
     """From now on every `temporalio.client.Client.connect` of this process that has no plugin of ours gets a new one.
 
-    So it is in the processes that it starts by multiprocessing, too. With a ``share``, connections are side by side.
+    So it is in the processes that it starts by multiprocessing, too. With a ``share``, connections are side by side,
+    and ``rule`` names a function that is asked first.
     """
     new_plugin = functools.partial(HotMeshPlugin, connection)
     if share is not None:
-        from hotmesh_temporal.side_by_side import SideBySidePlugin
-
-        new_plugin = functools.partial(SideBySidePlugin, connection, share=share)
+        new_plugin = functools.partial(_side_by_side, connection, share, rule)
     _replace_connect(new_plugin)
-    _redirect_children(_Redirection(connection, share))
+    _redirect_children(_Redirection(connection, share, rule))
+
+
+def _side_by_side(connection: str | None, share: float, rule: str | None) -> HotMeshPlugin:
+    """Called at a connection, not before: by then modules are looked for in the application's own folder."""
+    from hotmesh_temporal.side_by_side import SideBySidePlugin
+
+    return SideBySidePlugin(connection, share=share, rule=_rule(rule) if rule else None)
+
+
+def _rule(name: str) -> Callable[[Any], Any]:
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise RuntimeError(f"the rule {name!r} is not MODULE:FUNCTION of a module that is there: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -93,9 +120,10 @@ class _Redirection:
 
     connection: str | None
     share: float | None
+    rule: str | None
 
-    def __reduce__(self) -> tuple[Callable[[str | None, float | None], None], tuple[str | None, float | None]]:
-        return redirect_connections, (self.connection, self.share)
+    def __reduce__(self) -> tuple[Callable[..., None], tuple[str | None, float | None, str | None]]:
+        return redirect_connections, (self.connection, self.share, self.rule)
 
 
 def _redirect_children(redirection: _Redirection) -> None:

@@ -100,19 +100,29 @@ def _like(worker: Worker, client: temporalio.client.Client) -> Worker:
 
 
 async def _run_both(running: Awaitable[None], worker: Worker, other: Worker) -> None:
-    """Run two workers until one ends, for whatever reason; then the other is ended, too."""
+    """Run two workers until one ends, for whatever reason, or is asked to; then the other is ended, too."""
     tasks = {asyncio.ensure_future(running): worker, asyncio.ensure_future(other.run()): other}
+    asked = asyncio.ensure_future(_asked_to_end(worker))
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*tasks, asked}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.gather(*(each.shutdown() for task, each in tasks.items() if not task.done()))
     except asyncio.CancelledError:
         # As the SDK's worker does it: a cancelled worker shuts down, and then says that it was cancelled.
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
         raise
-    for task, each in tasks.items():
-        if not task.done():
-            await each.shutdown()
+    finally:
+        asked.cancel()
     await asyncio.wait(tasks)
     for task in tasks:
         task.result()
+
+
+async def _asked_to_end(worker: Worker) -> None:
+    """Returns when the worker's shutdown begins, so that the other's grace begins with it and not after it."""
+    event = getattr(worker, "_shutdown_event", None)  # private to the SDK; without it they end one after the other
+    if isinstance(event, asyncio.Event):
+        await event.wait()
+    else:
+        await asyncio.Event().wait()

@@ -92,10 +92,8 @@ class Router:
             "signal_workflow_execution": _keyed(change, by_workflow_execution),
             "request_cancel_workflow_execution": _keyed(change, by_workflow_execution),
             "terminate_workflow_execution": _keyed(change, by_workflow_execution),
-            "update_workflow_execution_options": _keyed(change, by_workflow_execution),
             "pause_workflow_execution": _keyed(change, by_workflow_id),
             "unpause_workflow_execution": _keyed(change, by_workflow_id),
-            "reset_sticky_task_queue": _keyed(change, by_execution),
             "update_workflow_execution": _keyed(self._executions.update, by_workflow_execution),
             "poll_workflow_execution_update": _keyed(self._executions.update, by_update),
             **self._activities(),
@@ -119,6 +117,8 @@ class Router:
         histories = Histories(self._sides, self.finder)
         return {
             "query_workflow": _keyed(self._executions.read, by_execution),
+            "reset_sticky_task_queue": _keyed(self._executions.read, by_execution),
+            "update_workflow_execution_options": _keyed(self._executions.read, by_workflow_execution),
             "describe_workflow_execution": _keyed(self._executions.describe, by_execution),
             "reset_workflow_execution": _keyed(self._executions.read, by_workflow_execution),
             "delete_workflow_execution": _keyed(self._executions.delete, by_workflow_execution),

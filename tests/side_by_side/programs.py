@@ -92,3 +92,12 @@ class Parent:
     @workflow.run
     async def run(self, child_id: str) -> list[str]:
         return await workflow.execute_child_workflow(Talk.run, 2, id=child_id)
+
+
+@workflow.defn
+class Slow:
+    """Waits for an activity."""
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.execute_activity("slow", start_to_close_timeout=timedelta(minutes=5))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from temporalio import activity
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import BatchOperationState
 from temporalio.api.workflowservice.v1 import (
@@ -17,11 +19,12 @@ from temporalio.api.workflowservice.v1 import (
     StartBatchOperationRequest,
 )
 from temporalio.client import Client, WorkflowHandle
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 
+from hotmesh_temporal.histories import Selection, of_server
 from hotmesh_temporal.side_by_side import NewWorkflow, Side
 from tests.side_by_side.conftest import Both
-from tests.side_by_side.programs import ASKED, QUEUE, Asking, Talk, greet, until
+from tests.side_by_side.programs import ASKED, LONGEST_SECONDS, QUEUE, Asking, Slow, Talk, greet, until
 from tests.support.temporal_server import TemporalServer
 
 SCRIPT = """
@@ -72,13 +75,13 @@ async def test_activities_that_end_elsewhere(worked: Both, how: str) -> None:
         await until(asked)
         _, token, _, activity_id = next(each for each in ASKED if each[2] == workflow_id)
         if how == "token":
-            activity = both.client.get_async_activity_handle(task_token=token)
+            elsewhere = both.client.get_async_activity_handle(task_token=token)
         else:
-            activity = both.client.get_async_activity_handle(
+            elsewhere = both.client.get_async_activity_handle(
                 workflow_id=workflow_id, run_id=None, activity_id=activity_id
             )
-        await activity.heartbeat("soon")
-        await activity.complete(other.id)
+        await elsewhere.heartbeat("soon")
+        await elsewhere.complete(other.id)
         # The next activity has found, on the other side, the workflow that it was told of.
         assert await handle.result() == other.result_run_id
         await other.terminate()
@@ -109,6 +112,62 @@ async def test_an_error_of_one_side_ends_the_worker(both: Both) -> None:
     assert not worker.is_running
 
 
+async def test_both_ends_have_the_same_grace(both: Both) -> None:
+    @activity.defn
+    async def slow() -> None:
+        try:
+            begun.append(1)
+            await asyncio.sleep(LONGEST_SECONDS)
+        finally:
+            ended.append(asyncio.get_running_loop().time())
+
+    begun: list[int] = []
+    ended: list[float] = []
+    grace = 3.0
+    runner = UnsandboxedWorkflowRunner()
+    worker = Worker(
+        both.client,
+        task_queue=both.id("slow"),
+        workflows=[Slow],
+        activities=[slow],
+        workflow_runner=runner,
+        graceful_shutdown_timeout=timedelta(seconds=grace),
+    )
+    async with worker:
+        for share in (0.0, 1.0):
+            both.plugin.choice.share = share
+            await both.client.start_workflow(Slow.run, id=both.id(f"slow-{share}"), task_queue=both.id("slow"))
+
+        async def both_begun() -> bool:
+            return len(begun) == 2
+
+        await until(both_begun)
+        begin = asyncio.get_running_loop().time()
+    # One after the other they would have had twice as long.
+    assert all(grace * 0.5 <= each - begin for each in ended)
+    assert abs(ended[0] - ended[1]) < grace * 0.9
+    for share in (0.0, 1.0):
+        await both.client.get_workflow_handle(both.id(f"slow-{share}")).terminate()
+
+
+async def test_histories_of_the_server(temporal_server: TemporalServer, both: Both) -> None:
+    handle = await started(both, "exported", 0.0)
+    async with of_server(temporal_server.address) as histories:
+        assert "default" in await histories.namespaces()
+        selection = Selection(workflow_ids=[handle.id])
+
+        async def listed() -> bool:
+            return len([run async for run in histories.runs("default", selection)]) == 1
+
+        await until(listed)
+        (run,) = [run async for run in histories.runs("default", selection)]
+        assert run.workflow_type == "Talk"
+        history = await histories.read(run)
+        assert history is not None
+        await Replayer(workflows=[Talk], workflow_runner=UnsandboxedWorkflowRunner()).replay_workflow(history)
+    await handle.terminate()
+
+
 async def test_a_batch_is_one_on_both(both: Both) -> None:
     handles = [await started(both, f"batch-{number}", number % 2) for number in range(4)]
     request = StartBatchOperationRequest(namespace="default", job_id=both.id("job"), reason="enough")
@@ -130,7 +189,11 @@ async def test_a_batch_is_one_on_both(both: Both) -> None:
 async def test_an_unchanged_script(temporal_server: TemporalServer, database: str, both: Both, tmp_path: Path) -> None:
     script = tmp_path / "hello.py"
     script.write_text(SCRIPT)
+    (tmp_path / "sides_rule.py").write_text(
+        "def rule(new):\n    return 'temporal' if '-7' in new.workflow_id else None\n"
+    )
     command = [sys.executable, "-m", "hotmesh_temporal", "run", "--side-by-side", "--share", "0.5"]
+    command += ["--rule", "sides_rule:rule"]
     command += ["--connection", database, str(script), temporal_server.address, both.name]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
@@ -142,8 +205,8 @@ async def test_an_unchanged_script(temporal_server: TemporalServer, database: st
 
     await until(listed)
     here = (await both.hotmesh.count_workflows(query)).count
-    # By chance they could all be on one side, once in about 128 times; the ids say where each is.
+    # By the share the ids say where each is; the rule comes before it.
     place = both.plugin.choice
     place.share = 0.5
     ids = [f"script-{both.name}-{number}" for number in range(8)]
-    assert here == sum(place.side_of(new(id)) is Side.HOTMESH for id in ids)
+    assert here == sum(place.side_of(new(id)) is Side.HOTMESH for id in ids if "-7" not in id)
