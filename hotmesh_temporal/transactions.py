@@ -50,6 +50,9 @@ _PARTS = frozenset(
 )
 """What can be part of a transaction."""
 
+_GRACE_SECONDS = 0.5
+"""For how long a statement may go on after its caller has given up."""
+
 _READS = ("get_", "describe_", "list_", "count_", "scan_", "query_", "poll_workflow_execution_update", "check")
 """How the names of calls begin that change nothing; they are made as by the client itself."""
 
@@ -186,9 +189,15 @@ class _Way:
             self._running = None
 
     async def end(self) -> None:
-        """The connection is the user's alone again, also if the call was cancelled in the middle of a statement."""
+        """The connection is the user's alone again, also if the call was cancelled in the middle of a statement.
+
+        A statement that takes longer (it waits for a lock) is cancelled, which fails the transaction on Postgres.
+        """
         self._ended = True
         if self._running is not None:
+            await asyncio.wait([self._running], timeout=_GRACE_SECONDS)
+        if self._running is not None:
+            self._running.cancel()
             await asyncio.wait([self._running])
 
 

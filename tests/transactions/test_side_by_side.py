@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
 
 from hotmesh_temporal.client import Client
-from hotmesh_temporal.transactions import TransactionAborted
+from hotmesh_temporal.runtime import matching
+from hotmesh_temporal.transactions import TransactionAborted, TransactionUnusable
+from hotmesh_temporal.worker import Worker
 from tests.transactions.shop import QUEUE, Order, Shop, Undo
 
 
@@ -54,6 +60,53 @@ async def _until_it_waits(shop: Shop) -> None:
     while not await connection.fetchval(sql):
         await connection.fetchval("SELECT pg_sleep(0.02)")
     await shop.close(connection)
+
+
+async def test_who_waits_may_give_up(postgres: Shop) -> None:
+    client = await Client.connect(connection=postgres.url)
+    one, other = await postgres.connect(), await postgres.connect()
+    async with postgres.transaction(one):
+        await client.in_transaction(one).start_workflow(Order.run, 1, id="order", task_queue=QUEUE)
+        async with postgres.transaction(other):
+            await postgres.insert(other, "row")
+            tx = client.in_transaction(other)
+            call = tx.start_workflow(Order.run, 1, id="order", task_queue=QUEUE, rpc_timeout=timedelta(seconds=1))
+            with pytest.raises(RPCError, match="Timeout expired"):
+                await call
+            with pytest.raises(TransactionUnusable, match="can only be rolled back"):
+                await tx.start_workflow(Order.run, 1, id="another", task_queue=QUEUE)
+            raise Undo
+    assert (await postgres.rows(), await postgres.workflows(client)) == (set(), {"order"})
+    for connection in (one, other):
+        await postgres.close(connection)
+    await client.close()
+
+
+async def test_without_a_connection_that_listens(postgres: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matching, "_SWEEP_FIRST", 600.0)
+    client, connection = await Client.connect(connection=f"{postgres.url}?pooler=true"), await postgres.connect()
+    async with Worker(client, task_queue=QUEUE, workflows=[Order]):
+        async with postgres.transaction(connection):
+            handle = await client.in_transaction(connection).start_workflow(Order.run, 0, id="a", task_queue=QUEUE)
+        assert await asyncio.wait_for(handle.result(), 60) == []
+    await postgres.close(connection)
+    await client.close()
+
+
+async def test_namespaces(shop: Shop, connection: Any) -> None:
+    default = await Client.connect(connection=shop.url)
+    await default.workflow_service.register_namespace(
+        RegisterNamespaceRequest(namespace="shop", workflow_execution_retention_period=Duration(seconds=86_400))
+    )
+    client = await Client.connect(connection=shop.url, namespace="shop")
+    async with shop.transaction(connection):
+        await client.in_transaction(connection).start_workflow(Order.run, 1, id="order", task_queue=QUEUE)
+        nowhere = await Client.connect(connection=shop.url, namespace="nowhere")
+        with pytest.raises(RPCError, match="Namespace nowhere is not found"):
+            await nowhere.in_transaction(connection).start_workflow(Order.run, 1, id="order", task_queue=QUEUE)
+    assert (await shop.workflows(client), await shop.workflows(default)) == ({"order"}, set())
+    for each in (default, client, nowhere):
+        await each.close()
 
 
 async def test_signals_of_several_at_once(shop: Shop, client: Client) -> None:
