@@ -18,7 +18,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from ..contracts.commit import Ack
 from ..contracts.errors import ContractError, TransactionError
@@ -28,6 +28,7 @@ from ..errors import RpcError
 from .execution import Executions
 from .keys import APP_ID, QueueKey
 from .matching import Matching, Offer, Started, Waiter
+from .registry import TypeRegistry
 
 if TYPE_CHECKING:
     from .service import Runtime
@@ -97,7 +98,7 @@ class _Surroundings:
     def discard(self, key: QueueKey, age_ms: int) -> None:
         self._after.steps.append(lambda: self._matching.discard(key, age_ms))
 
-    # -- outbox, timers, counters ---------------------------------------------------------------------------------
+    # -- outbox, timers, counters, types --------------------------------------------------------------------------
 
     def send(self, offers: Sequence[tuple[Offer, str]]) -> None:
         outbox = self._runtime.outbox
@@ -114,6 +115,9 @@ class _Surroundings:
 
     def closed(self, state: ExecutionState) -> None:
         self._after.steps.append(lambda: self._runtime.counters.closed(state))
+
+    def started(self, namespace: str, queue: str, workflow_type: str) -> None:
+        self._after.steps.append(lambda: self._runtime.registry.started(namespace, queue, workflow_type))
 
 
 class Joining:
@@ -157,6 +161,7 @@ class Joining:
         runs.changed = changed
         view = copy.copy(real)
         view.executions = runs
+        view.registry = cast(TypeRegistry, around)  # requests ask nothing else of it than `started`
         return view
 
     async def _announce(self, way: UsersConnection, transaction: JoinedTransaction, after: _Aftermath) -> None:
