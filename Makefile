@@ -50,7 +50,7 @@ check: $(VENV)/.test ## Run the fast tier: lint, types, unit, engine and provide
 compat: $(VENV)/.test ## Compare with the real Temporal server, event by event, on every database
 	@$(PYTEST) -q compat_tests
 
-samples: $(VENV)/.test ## Play every sample in every way on every database (twenty minutes)
+samples: $(VENV)/.test ## Play every sample in every way on every database (half an hour)
 	@$(PYTEST) -q compat_tests/test_samples.py --all-samples
 
 faults: $(VENV)/.test ## Kill processes and databases in the middle of work, in every way there is (an hour)

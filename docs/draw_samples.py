@@ -29,7 +29,7 @@ What each folder of [temporalio/samples-python]({SHOWN}) shows,
 as programs of our own, run in three ways on two databases:
 
 - **imports**: in every file `temporalio` is replaced (`sed -i 's/\\btemporalio\\b/hotmesh_temporal/g'`),
-  the database is in `HOTMESH_CONNECTION`;
+  the database is in `HOTMESH_CONNECTION` (names of loggers, as in `getLogger("temporalio")`, stay as they were);
 - **run**: not a line changed, started by `hotmesh-temporal run`;
 - **served**: not a line changed, with `TEMPORAL_ADDRESS` at a `hotmesh-temporal server`.
 
