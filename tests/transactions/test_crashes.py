@@ -15,20 +15,20 @@ from hotmesh_temporal.worker import Worker
 from tests.transactions.shop import LEDGER, QUEUE, Order, Shop
 
 ROOT = Path(__file__).parents[2]
-POINTS = ("inserted", "started", "signalled", "committed")
+POINTS = ("started", "signalled", "committed")
 
 
-class Till:
-    """A process that takes orders; see `till_process`."""
+class Process:
+    """A process of the shop, as a module of this folder."""
 
-    def __init__(self, shop: Shop, point: str, orders: int) -> None:
-        command = [sys.executable, "-m", "tests.transactions.till_process", shop.url, point, str(orders)]
+    def __init__(self, module: str, *arguments: str) -> None:
+        command = [sys.executable, "-m", f"tests.transactions.{module}", *arguments]
         self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
-    async def open(self) -> None:
-        """Wait until it takes orders."""
+    async def says(self, word: str) -> None:
+        """Wait for the word."""
         assert self._process.stdout is not None
-        assert (await asyncio.to_thread(self._process.stdout.readline)).strip() == "open"
+        assert (await asyncio.to_thread(self._process.stdout.readline)).strip() == word
 
     async def die(self) -> None:
         """Wait for its end by its own hand."""
@@ -39,6 +39,17 @@ class Till:
         """End it now."""
         self._process.kill()
         self._process.communicate()
+
+
+class Till(Process):
+    """One that takes orders; see `till_process`."""
+
+    def __init__(self, shop: Shop, point: str, orders: int) -> None:
+        super().__init__("till_process", shop.url, point, str(orders))
+
+    async def open(self) -> None:
+        """Wait until it takes orders."""
+        await self.says("open")
 
 
 async def settle(shop: Shop) -> int:
@@ -83,8 +94,33 @@ async def crash(shop: Shop, times: int, rng: random.Random) -> None:
     assert await settle(shop) >= len(POINTS) + 1
 
 
+@pytest.mark.timeout(300)
 async def test_a_crash_leaves_all_or_nothing(shop: Shop) -> None:
     await crash(shop, 1, random.Random())
+
+
+@pytest.mark.timeout(300)
+async def test_workers_of_other_processes_hear_of_it(shop: Shop) -> None:
+    client = await Client.connect(connection=shop.url)
+    await client.start_workflow(Order.run, 1_000_000, id=LEDGER, task_queue=QUEUE)
+    worker = Process("worker_process", shop.url)
+    try:
+        await worker.says("ready")
+        if shop.on_postgres:
+            # It is the commit that tells: whoever committed may be gone in the same moment.
+            till = Till(shop, "committed", orders=1)
+            await till.open()
+            await till.die()
+            (order,) = await shop.rows()
+        else:
+            order, connection = "order", await shop.connect()
+            async with shop.transaction(connection):
+                await client.in_transaction(connection).start_workflow(Order.run, 0, id=order, task_queue=QUEUE)
+            await shop.close(connection)
+        assert await asyncio.wait_for(client.get_workflow_handle(order).result(), 60) == []
+    finally:
+        worker.kill()
+        await client.close()
 
 
 @pytest.mark.all_faults
