@@ -171,6 +171,7 @@ class Once:
 
     def __init__(self) -> None:
         self._go = False
+        self._before: list[Any] = []
 
     @workflow.run
     async def run(self) -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 
 from temporalio.client import Client
@@ -43,9 +42,12 @@ class Signaller:
                 self.on_target += 1
                 return
 
-    async def count(self, workflow_id: str, count: int, pause: float) -> None:
-        """Send the numbers from 0 on, one after the other."""
+    async def count(
+        self, workflow_id: str, count: int, pause: float, *, last_after: asyncio.Event | None = None
+    ) -> None:
+        """Send the numbers from 0 on, one after the other; the last one not before ``last_after`` is set."""
         for number in range(count):
+            if number == count - 1 and last_after is not None:
+                await last_after.wait()
             await self.send(workflow_id, number)
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.sleep(pause)
+            await asyncio.sleep(pause)

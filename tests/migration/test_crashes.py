@@ -37,15 +37,15 @@ Start = tuple[Any, list[Any], dict[str, Any], Any]
 
 
 def crowd() -> dict[str, Start]:
-    """By workflow id: 190 that are started, and 60 children of theirs."""
+    """By workflow id: 210 that are started, and 60 children of theirs."""
     numbers = list(range(NUMBERS))
     some: list[tuple[int, str, Start]] = [
-        (60, "inbox", (kinds.Inbox.run, [NUMBERS], {}, numbers)),
+        (80, "inbox", (kinds.Inbox.run, [NUMBERS], {}, numbers)),
         (40, "ring", (kinds.Ring.run, [NUMBERS, []], {}, numbers)),
         (10, "slow", (kinds.Inbox.run, [NUMBERS, True], {}, numbers)),
         (20, "parent", (kinds.Parent.run, [kinds.Family([1, 2, 3], NUMBERS)], {}, [numbers] * 3)),
         (20, "sleeper", (kinds.Sleeper.run, [60.0], {}, None)),
-        (10, "heartbeat", (kinds.Worker.run, ["heartbeat"], {}, [2, 41])),
+        (10, "heartbeat", (kinds.Worker.run, ["heartbeat"], {}, [41])),
         (15, "backoff", (kinds.Worker.run, ["backoff"], {}, 3)),
         (15, "retrying", (kinds.Retrying.run, [], {"retry_policy": _ONCE}, 3)),
     ]
@@ -143,9 +143,12 @@ async def test_nothing_is_lost_or_doubled(database: str, temporal_server: Tempor
         ]
         await asyncio.gather(*begin)
         await asyncio.sleep(2)  # what is in flight then is a matter of chance
-        talk = asyncio.gather(*(signaller.count(each, NUMBERS, PAUSE) for name in starts for each in hears(name)))
+        moved = asyncio.Event()
+        everyone = [each for name in starts for each in hears(name)]
+        talk = asyncio.gather(*(signaller.count(each, NUMBERS, PAUSE, last_after=moved) for each in everyone))
         began = time.monotonic()
         left = await move_with_kills(source, temporal_server.address, database, random.Random(seed))
+        moved.set()
         print(f"moved in {time.monotonic() - began:.1f} s; open on the source at each kill: {left}")
         await asyncio.wait_for(talk, LIMIT)
         print(f"{signaller.on_target:,} signals went to the target")
@@ -162,7 +165,8 @@ async def check_results(source: Client, target: Client, starts: dict[str, Start]
         result = await asyncio.wait_for(side.get_workflow_handle(name).result(), LIMIT)
         moved += side is target
         if expected is not None:
-            assert in_order(result) == expected, name
+            # An attempt that was lost with a worker counts, too.
+            assert in_order(result[1:] if name.startswith("heartbeat") else result) == expected, name
     taken = await taken_from(source) - taken_before
     print(f"{moved} of {len(starts)} have ended on the target; {taken} runs were moved")
     assert taken >= MOVED
