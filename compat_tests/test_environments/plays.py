@@ -265,6 +265,39 @@ async def a_query_after_a_sleep(stage: Stage) -> None:
 
 
 @play
+async def letters_for_months(stage: Stage) -> None:
+    """What has happened is counted after each sleep, as with a stand-in for an activity."""
+    handle = await stage.start(p.Letters.run)
+    for name, sleep in (("at first", timedelta(minutes=5)), ("later", timedelta(days=90))):
+        await stage.env.sleep(sleep)
+        events = [event async for event in handle.fetch_history_events()]
+        stage.record(
+            f"sent {name}", sum(event.HasField("activity_task_completed_event_attributes") for event in events)
+        )
+    await handle.signal(p.Letters.stop)
+    await stage.outcome("result", handle.result())
+    await stage.history(handle)
+
+
+@play
+async def an_alarm_that_is_moved(stage: Stage) -> None:
+    now = (await stage.env.get_current_time()).timestamp()
+    handle = await stage.start(p.Alarm.run, now + p.DAY)
+    stage.record("wakes in a day", await handle.query(p.Alarm.wakes_at) == now + p.DAY)
+    await handle.signal(p.Alarm.move, now + p.HOUR)
+    stage.record("wakes in an hour", await handle.query(p.Alarm.wakes_at) == now + p.HOUR)
+    await stage.outcome("result", handle.result())
+
+
+@play
+async def an_alarm_after_skipped_time(stage: Stage) -> None:
+    """Workflows see the environment's time, not that of the machine."""
+    await stage.env.sleep(timedelta(days=365))
+    now = (await stage.env.get_current_time()).timestamp()
+    await stage.outcome("result", stage.execute(p.Alarm.run, now + p.DAY))
+
+
+@play
 async def cancelled_in_its_sleep(stage: Stage) -> None:
     await stage.mark()
     handle = await stage.start(p.CleansUp.run)

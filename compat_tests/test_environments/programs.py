@@ -303,8 +303,60 @@ class Signals:
         return "said"
 
 
+@workflow.defn
+class Letters:
+    """A letter at once, and another one every thirty days, until somebody says stop."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+
+    @workflow.run
+    async def run(self) -> int:
+        sent = 0
+        while not self.stopped:
+            sent += 1
+            await workflow.execute_activity(greet, f"reader {sent}", start_to_close_timeout=MINUTE)
+            try:
+                await workflow.wait_condition(lambda: self.stopped, timeout=timedelta(days=30))
+            except asyncio.TimeoutError:
+                continue
+        return sent
+
+    @workflow.signal
+    def stop(self) -> None:
+        self.stopped = True
+
+
+@workflow.defn
+class Alarm:
+    """Wakes up at a time that may be moved."""
+
+    @workflow.init
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+    @workflow.run
+    async def run(self, at: float) -> int:
+        begin = workflow.time()
+        while workflow.time() < self.at:
+            moved = self.at
+            try:
+                await workflow.wait_condition(lambda moved=moved: self.at != moved, timeout=self.at - workflow.time())
+            except asyncio.TimeoutError:
+                break
+        return round((workflow.time() - begin) / 60)
+
+    @workflow.signal
+    def move(self, at: float) -> None:
+        self.at = at
+
+    @workflow.query
+    def wakes_at(self) -> float:
+        return self.at
+
+
 WORKFLOWS: list[type] = [
     Sleeps, ManyTimers, Retries, OwnDelay, ActivityTimeouts, LocalRetries, TimerBesideActivity, Fails, Chain, Cron,
-    Parent, ParentOfLate, Leaves, Approval, CleansUp, Signals,
+    Parent, ParentOfLate, Leaves, Approval, CleansUp, Signals, Letters, Alarm,
 ]  # fmt: skip
 ACTIVITIES = [greet, fails_until, fails_with_its_own_delay, takes_a_moment, stands_still, completed_by_somebody]

@@ -79,4 +79,5 @@ def test_every_difference_is_one_of_a_play_and_has_a_reason() -> None:
         for label, difference in labels.items():
             assert difference["why"], (name, label)
             same = label in answers[name] and answers[name][label] == difference.get("here", object())
-            assert not same, f"{name}: {label} is the same on both by now"
+            # How far the Java server's clock runs on is a matter of chance.
+            assert not same or label.startswith("passed"), f"{name}: {label} is the same on both by now"

@@ -230,7 +230,8 @@ class Runtime:
     def _changed(self, job_id: str) -> None:
         if self.virtual_time is not None:
             loaded = self.executions.cached(job_id)
-            self.virtual_time.saw(job_id, loaded.state if loaded is not None else None)
+            state = loaded.state if loaded is not None else None
+            self.virtual_time.saw(job_id, state, awaited=self.watching.is_watched(job_id))
         self.watching.changed(job_id)
         self.hints.say(job_id)
 

@@ -19,6 +19,10 @@ from ..engine.model import ExecutionState
 _SETTLE_SECONDS = 0.002
 """How long nothing must go on before a jump: an answer that is on its way to a client may be followed by a request."""
 
+_HOLD_SECONDS = 0.1
+"""How long nothing is skipped after the end of a run that somebody waits for: whoever awaits the result locks the clock
+when it is there, and shall find the time at which the workflow ended."""
+
 _MILLISECOND = 1_000_000
 
 
@@ -28,6 +32,7 @@ class VirtualTime:
     def __init__(self) -> None:
         self._ahead = 0
         self._locks = 1
+        self._held_until = 0.0
         self._busy: set[str] = set()
         self._sleepers: list[tuple[int, int, asyncio.Event]] = []
         self._numbers = count()
@@ -59,6 +64,8 @@ class VirtualTime:
     def lock(self) -> None:
         """One more who does not want time to be skipped."""
         self._locks += 1
+        self._held_until = 0.0
+        self._changed.set()
 
     def unlock(self) -> None:
         """One less; below none, too: each of those who wait at the same time takes one away and gives it back."""
@@ -74,8 +81,10 @@ class VirtualTime:
         self._changed.set()
         await woken.wait()
 
-    def saw(self, job_id: str, state: ExecutionState | None) -> None:
-        """A run has changed (None: it is not known what to)."""
+    def saw(self, job_id: str, state: ExecutionState | None, *, awaited: bool) -> None:
+        """A run has changed (None: it is not known what to); ``awaited``: somebody waits for changes of it."""
+        if awaited and state is not None and not state.running and not state.new_run_id:
+            self._held_until = time.monotonic() + _HOLD_SECONDS
         if state is not None and is_at_work(state):
             self._busy.add(job_id)
         else:
@@ -91,16 +100,25 @@ class VirtualTime:
             if self._may_skip() and await self._stays_idle():
                 self._jump()
                 continue
-            pause = max(self._sleepers[0][0] - self.now(), 0) / 1e9 if self._sleepers else None
-            if self._may_skip():
-                pause = min(pause or _SETTLE_SECONDS * 5, _SETTLE_SECONDS * 5)
             try:
-                await asyncio.wait_for(self._changed.wait(), pause)
+                await asyncio.wait_for(self._changed.wait(), self._pause())
             except asyncio.TimeoutError:
                 continue
 
+    def _pause(self) -> float | None:
+        """Seconds after which to look again, if nothing happens."""
+        pauses = [max(self._sleepers[0][0] - self.now(), 0) / 1e9] if self._sleepers else []
+        if self._may_skip():
+            pauses.append(_SETTLE_SECONDS * 5)
+        held = self._held_until - time.monotonic()
+        if held > 0:
+            pauses.append(held)
+        return min(pauses, default=None)
+
     def _may_skip(self) -> bool:
-        return self._locks <= 0 and not self._busy and self._next() > self.now()
+        return (
+            self._locks <= 0 and time.monotonic() >= self._held_until and not self._busy and self._next() > self.now()
+        )
 
     async def _stays_idle(self) -> bool:
         await asyncio.sleep(_SETTLE_SECONDS)

@@ -49,6 +49,10 @@ class Watching:
             if not watches:
                 del self._watches[job_id]
 
+    def is_watched(self, job_id: str) -> bool:
+        """Somebody waits for changes of the run."""
+        return job_id in self._watches
+
     def end_waits(self) -> None:
         """Let all waiters look whether they may still wait."""
         for watches in self._watches.values():
