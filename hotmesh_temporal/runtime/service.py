@@ -221,7 +221,8 @@ class Runtime:
         own_work = self.matching.stream_of(ENGINE_QUEUE)
 
         async def is_idle() -> bool:
-            return not self.timers.firing and not await self.stream.get_stream_depth(own_work)
+            # In this order: while the depth is read, another timer may come due, and is not to be overlooked.
+            return not await self.stream.get_stream_depth(own_work) and not self.timers.firing
 
         virtual_time.is_idle, virtual_time.next_timer_ms = is_idle, self.timers.next_at_ms
         virtual_time.jumped = self.timers.time_changed

@@ -122,7 +122,9 @@ class VirtualTime:
 
     async def _stays_idle(self) -> bool:
         await asyncio.sleep(_SETTLE_SECONDS)
-        return not self._changed.is_set() and await self.is_idle() and self._may_skip()
+        # Nothing may come between what is looked at here and the jump: so what waits is first.
+        idle = await self.is_idle()
+        return idle and not self._changed.is_set() and self._may_skip()
 
     def _jump(self) -> None:
         self._ahead += max(self._next() - self.now(), 0)
