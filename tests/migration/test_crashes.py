@@ -116,6 +116,15 @@ async def taken_from(client: Client) -> int:
     return (await client.count_workflows("ExecutionStatus = 'Terminated'")).count
 
 
+async def until_all_hear(source: Client, count: int) -> None:
+    """Wait until all those are there that will be sent numbers, children too."""
+    deadline = time.monotonic() + LIMIT
+    query = "ExecutionStatus = 'Running' AND WorkflowType IN ('Inbox', 'Ring')"
+    while (await source.count_workflows(query)).count < count:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+
+
 async def until_moving(source: Client, fewer: int) -> None:
     """Wait until the source has no more open ones than so many."""
     deadline = time.monotonic() + LIMIT
@@ -142,7 +151,7 @@ async def test_nothing_is_lost_or_doubled(database: str, temporal_server: Tempor
             for name, (run, arguments, options, _) in starts.items()
         ]
         await asyncio.gather(*begin)
-        await asyncio.sleep(2)  # what is in flight then is a matter of chance
+        await until_all_hear(source, sum(len(hears(name)) for name in starts))
         moved = asyncio.Event()
         everyone = [each for name in starts for each in hears(name)]
         talk = asyncio.gather(*(signaller.count(each, NUMBERS, PAUSE, last_after=moved) for each in everyone))
