@@ -13,7 +13,7 @@ FAST_SCENARIOS := hello or activity_retry or timer or signal or query or continu
 EXAMPLES := examples/agent examples/daily_report examples/money_transfer
 
 # Most of these tests wait for something; the comparison plays its scenarios side by side itself, in one process.
-SIDE_BY_SIDE := -n 4 --dist worksteal
+SIDE_BY_SIDE := -n 3 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help demo install test check compat samples faults moves lists environments bench lint format types imports docs clean

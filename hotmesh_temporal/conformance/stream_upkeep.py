@@ -69,10 +69,10 @@ class TestRetry:
     async def test_with_a_delay(self, stream: StreamService, orders: str) -> None:
         await stream.publish_messages(orders, ["a"])
         await take(stream, orders)
-        assert await stream.retry_messages(orders, GROUP, delay=250) == []
+        assert await stream.retry_messages(orders, GROUP, delay=700) == []
         assert (await stream.get_stream_stats(orders)).delayed == 1
         assert await take(stream, orders) == []
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.75)
         assert [message.attempt for message in await take(stream, orders)] == [2]
 
     async def test_too_many_retries(self, stream: StreamService, orders: str) -> None:
@@ -119,9 +119,9 @@ class TestLeaseKeeping:
     async def test_releasing_with_a_delay(self, stream: StreamService, orders: str) -> None:
         ids = await stream.publish_messages(orders, ["a"])
         await take(stream, orders)
-        assert await stream.release_messages(orders, GROUP, ids, delay=200) == 1
+        assert await stream.release_messages(orders, GROUP, ids, delay=700) == 1
         assert await take(stream, orders) == []
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(0.75)
         assert len(await take(stream, orders)) == 1
 
     async def test_a_released_message_wakes_a_blocked_call(self, stream: StreamService, orders: str) -> None:

@@ -19,7 +19,7 @@ from hotmesh_temporal.runtime import versions
 from tests.quorum.conftest import Launch, engine_on
 from tests.quorum.worker_process import QUEUE, Order
 
-_WAIT = 0.3
+_WAIT = 1.0
 _PATIENCE = 30.0
 
 
@@ -99,13 +99,21 @@ async def test_only_activities_are_paused_and_a_new_process_honours_it(database:
         await call_until(quorum, {launch()})
         client = await Client.connect(connection=database)
         handle = await _start(client, 1)
-        await asyncio.sleep(1)
         # Started, a workflow task, and the activity that waits.
+        await _until_history_has(handle, 5)
+        await asyncio.sleep(0.5)
         assert (await handle.describe()).history_length == 5
         await quorum.resume(wait=_WAIT)
         assert await asyncio.wait_for(handle.result(), _PATIENCE) == 1
         assert await quorum.rates() == [Rate(0)]
         await client.close()
+
+
+async def _until_history_has(handle: WorkflowHandle[Order, int], events: int) -> None:
+    until = time.monotonic() + _PATIENCE
+    while (await handle.describe()).history_length < events:
+        assert time.monotonic() < until
+        await asyncio.sleep(0.05)
 
 
 async def test_one_engine_is_paused_and_the_other_goes_on(database: str, launch: Launch) -> None:
