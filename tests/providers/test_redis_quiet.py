@@ -55,12 +55,20 @@ def commands(monitor: Any) -> dict[str, int]:
     return {name: stats[f"cmdstat_{name}"]["calls"] for name in names if f"cmdstat_{name}" in stats}
 
 
+async def _until_settled(monitor: Any, waiting: int) -> None:
+    """Until all that wait have asked once, and nobody asks any more."""
+    before, now = -1, 0
+    while now < waiting or now != before:
+        await asyncio.sleep(0.5)
+        before, now = now, sum(commands(monitor).values())
+
+
 async def test_waiting_is_quiet(backend: Backend, monitor: Any) -> None:
     stream = stream_of(backend)
     names = [stream_name(stream, f"topic{n}") for n in range(20)]
     await sub_of(backend).subscribe(KeyType.QUORUM, ignore, "app", "topic")
     blocked = [asyncio.create_task(stream.consume_messages(name, GROUP, "c", block_timeout=60_000)) for name in names]
-    await asyncio.sleep(0.3)
+    await _until_settled(monitor, len(names))
     monitor.config_resetstat()
     await asyncio.sleep(2.5)
     assert sum(commands(monitor).values()) == 0
