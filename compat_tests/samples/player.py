@@ -11,6 +11,8 @@ from pathlib import Path
 READY_SECONDS = 90.0
 LAST_SECONDS = 120.0
 END_SECONDS = 60.0
+SHORT_SECONDS = 5.0
+"""For workers on the real server: after Ctrl-C they sometimes wait for a poll there to end, which takes it a minute."""
 READY = "ready"
 
 
@@ -66,6 +68,14 @@ class Program:
             raise ProgramFailed(self.report("did not end after Ctrl-C")) from None
         await self._reading
 
+    async def stop_or_kill(self) -> None:
+        """What Ctrl-C does, else what ``kill -9`` does."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGINT)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self.process.wait(), SHORT_SECONDS)
+        await self.kill()
+
     async def kill(self) -> None:
         """If it is still there."""
         with contextlib.suppress(ProcessLookupError):
@@ -91,8 +101,13 @@ class Program:
             self.errors += line.decode(errors="replace")
 
 
-async def play(commands: Sequence[Sequence[str]], folder: Path, environment: Mapping[str, str]) -> list[str]:
-    """Run the programs of a sample; the lines of the last one. Raises `ProgramFailed`."""
+async def play(
+    commands: Sequence[Sequence[str]], folder: Path, environment: Mapping[str, str], *, must_end: bool = True
+) -> list[str]:
+    """Run the programs of a sample; the lines of the last one. Raises `ProgramFailed`.
+
+    ``must_end``: the others must end after Ctrl-C; else they are killed if they do not within `SHORT_SECONDS`.
+    """
     programs: list[Program] = []
     try:
         for command in commands:
@@ -101,7 +116,7 @@ async def play(commands: Sequence[Sequence[str]], folder: Path, environment: Map
                 await programs[-1].ready()
         lines = await programs[-1].end()
         for program in programs[-2::-1]:
-            await program.stop()
+            await (program.stop() if must_end else program.stop_or_kill())
     except ProgramFailed as error:
         others = [program.report("was running") for program in programs if program.process.returncode is None]
         raise type(error)("\n".join([str(error), *others])) from None

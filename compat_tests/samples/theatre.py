@@ -87,7 +87,8 @@ class Theatre:
         folder = Path(tempfile.mkdtemp(dir=self._folder.name)) / sample.name
         way.prepare(sample, folder)
         commands = [way.command(words) for words in sample.programs]
-        printed = [each for each in await play(commands, folder, way.environment(namespace)) if CORE not in each]
+        lines = await play(commands, folder, way.environment(namespace), must_end=database != REAL[1])
+        printed = [each for each in lines if CORE not in each]
         names = {str(folder): "<folder>", namespace: "<namespace>"}
         happened = await histories(await env.client_of(namespace), names, loose=bool(sample.loose))
         return [*(sorted(printed) if sample.unordered else printed), *happened]
