@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from tests.support.records import Recorder
@@ -19,7 +21,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin the record."""
+    """Let programs that tests start hear of Ctrl-C, which a shell keeps from what it starts in the background. Begin
+    the record.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if file := config.getoption("--record"):
         config.pluginmanager.register(Recorder(str(file)), "record of what passed")
 

@@ -12,7 +12,7 @@ READY_SECONDS = 90.0
 LAST_SECONDS = 120.0
 END_SECONDS = 60.0
 SHORT_SECONDS = 5.0
-"""For workers on the real server: after Ctrl-C they sometimes wait for a poll there to end, which takes it a minute."""
+"""For programs on the real server: how long they take to end after Ctrl-C is not what is compared."""
 READY = "ready"
 
 
