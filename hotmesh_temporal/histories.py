@@ -6,15 +6,26 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from temporalio.api.workflowservice.v1 import ListNamespacesRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceResponse, ListNamespacesRequest
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowHistory
-from temporalio.service import ConnectConfig, RPCError, RPCStatusCode
+from temporalio.service import ConnectConfig, RPCError, RPCStatusCode, WorkflowService
 
 from .connection import Connections
 from .frontend.reading import ReadingFrontend
+from .runtime.namespaces import SYSTEM
 from .service_client import HotMeshServiceClient
 
-_SYSTEM_NAMESPACE = "temporal-system"
+
+async def all_namespaces(service: WorkflowService) -> list[DescribeNamespaceResponse]:
+    """Every namespace that a service has, its own one too. Raises ``RPCError``."""
+    found: list[DescribeNamespaceResponse] = []
+    request = ListNamespacesRequest(page_size=100)
+    while True:
+        page = await service.list_namespaces(request, retry=True)
+        found += page.namespaces
+        if not page.next_page_token:
+            return found
+        request.next_page_token = page.next_page_token
 
 
 @dataclass(frozen=True)
@@ -69,14 +80,8 @@ class Histories:
 
     async def namespaces(self) -> list[str]:
         """The names of all namespaces, without the server's own one."""
-        found: list[str] = []
-        request = ListNamespacesRequest(page_size=100)
-        while True:
-            page = await self._client.workflow_service.list_namespaces(request, retry=True)
-            found += [each.namespace_info.name for each in page.namespaces]
-            if not page.next_page_token:
-                return [name for name in found if name != _SYSTEM_NAMESPACE]
-            request.next_page_token = page.next_page_token
+        found = [each.namespace_info.name for each in await all_namespaces(self._client.workflow_service)]
+        return [name for name in found if name != SYSTEM]
 
     async def runs(self, namespace: str, selection: Selection, limit: int | None = None) -> AsyncIterator[Run]:
         """The runs of a namespace, in the order of lists.

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from google.protobuf.message import Message
 
-from ..contracts.backend import Backend
 from ..errors import unimplemented
 from .server import Frontend
 
@@ -25,9 +24,6 @@ _READS = frozenset(
 
 class ReadingFrontend(Frontend):
     """Answers what only reads, and waits for nothing. Other processes do not see it."""
-
-    def __init__(self, backend: Backend) -> None:
-        super().__init__(backend)
 
     async def start(self) -> None:
         """Open the backend. Raises ``contracts.errors.Unavailable`` if it cannot be reached."""

@@ -13,7 +13,6 @@ from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceResponse,
     DescribeWorkflowExecutionRequest,
     DescribeWorkflowExecutionResponse,
-    ListNamespacesRequest,
     ListWorkflowExecutionsRequest,
     TerminateWorkflowExecutionRequest,
 )
@@ -21,6 +20,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from ..engine.events import CLOSES_RUN
+from ..histories import all_namespaces
 from ..runtime.keys import RunKey
 from .families import Member
 from .histories import history_events, last_event
@@ -41,18 +41,12 @@ class Source:
 
     async def namespaces(self, wanted: Sequence[str]) -> list[DescribeNamespaceResponse]:
         """Those of these names, or all that there are. Raises ``RPCError`` (NOT_FOUND) for one that there is not."""
-        found: list[DescribeNamespaceResponse] = []
-        for name in wanted:
-            found.append(await self.service.describe_namespace(DescribeNamespaceRequest(namespace=name), retry=True))
-        if wanted:
-            return found
-        request = ListNamespacesRequest(page_size=100)
-        while True:
-            page = await self.service.list_namespaces(request, retry=True)
-            found += page.namespaces
-            if not page.next_page_token:
-                return found
-            request.next_page_token = page.next_page_token
+        if not wanted:
+            return await all_namespaces(self.service)
+        return [
+            await self.service.describe_namespace(DescribeNamespaceRequest(namespace=name), retry=True)
+            for name in wanted
+        ]
 
     async def list(self, namespace: str, query: str) -> AsyncIterator[WorkflowExecutionInfo]:
         """Every run that a list filter finds."""
